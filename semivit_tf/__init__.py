@@ -1,0 +1,47 @@
+"""Semi-supervised image classification with Vision Transformers, in Keras 3.
+
+Names are imported when they are first used: importing TensorFlow takes seconds, and
+`python main.py --help` should not.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "Classifier": "semivit_tf.methods.classifier",
+    "EMATeacher": "semivit_tf.methods.ema_teacher",
+    "MAE": "semivit_tf.methods.mae",
+    "SemiViT": "semivit_tf.methods.semi_vit",
+    "ViT": "semivit_tf.backbones.vit",
+    "create_backbone": "semivit_tf.backbones",
+    "export_saved_model": "semivit_tf.export.saved_model",
+    "load_dataset": "semivit_tf.data.dataset",
+}
+_ROOMS = (
+    "augment",
+    "backbones",
+    "config",
+    "data",
+    "evaluation",
+    "export",
+    "layers",
+    "losses",
+    "methods",
+    "stages",
+    "training",
+)
+
+__all__ = sorted([*_PUBLIC, *_ROOMS])
+
+
+def __getattr__(name):
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    if name in _ROOMS:
+        return importlib.import_module(f"semivit_tf.{name}")
+    raise AttributeError(f"module 'semivit_tf' has no attribute {name!r}")
+
+
+def __dir__():
+    return [*__all__, "__version__"]

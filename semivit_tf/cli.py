@@ -1,0 +1,124 @@
+"""The command line: flags made from the settings, and errors a person can act on."""
+
+import dataclasses
+import os
+import pathlib
+import sys
+import tempfile
+import textwrap
+
+from absl import flags
+
+from semivit_tf.config.run import Config
+from semivit_tf.config.settings import InputError
+
+_USAGE = """\
+semivit_tf: from images and few labels to a served Semi-ViT.
+
+  python main.py --flagfile=experiments/quickstart.flags
+  python main.py --flagfile=experiments/quickstart.flags --seed=1 --workdir=runs/seed1
+
+The same command on the same --workdir continues where it stopped. Later flags win, so
+put your own after the flagfile."""
+
+_DEFINE = {
+    bool: flags.DEFINE_bool,
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    str: flags.DEFINE_string,
+}
+
+
+def define_flags():
+    """Returns a `FlagValues` with one flag for each setting."""
+    values = flags.FlagValues()
+    flags.DEFINE_string(
+        "flagfile", "", "File with one flag a line.", flag_values=values
+    )
+    flags.DEFINE_bool("help", False, "Show this help.", flag_values=values)
+    for group in Config.groups().values():
+        types = group.types()
+        for field in dataclasses.fields(group):
+            kind, _ = types[field.name]
+            _DEFINE[kind](
+                group.flag(field.name),
+                field.default,
+                field.metadata["help"],
+                flag_values=values,
+            )
+    return values
+
+
+def help_text():
+    """Returns the usage and all flags, in the order of the settings."""
+    lines = [_USAGE]
+    for group in Config.groups().values():
+        lines += ["", group.__doc__.strip().splitlines()[0]]
+        for field in dataclasses.fields(group):
+            text = field.metadata["help"]
+            if field.metadata["choices"]:
+                text += f" ({', '.join(field.metadata['choices'])})"
+            if field.default is not None:
+                text += f" [{field.default}]"
+            lines.append(f"  --{group.flag(field.name)}")
+            lines += textwrap.wrap(text, 74, initial_indent=" " * 6)
+    return "\n".join(lines)
+
+
+def parse(argv):
+    """Returns the `Config` of a command line, or None when help is asked for."""
+    values = define_flags()
+    try:
+        rest = values(argv)
+    except flags.Error as error:
+        raise InputError(" ".join(str(error).split())) from error
+    if values.help:
+        return None
+    if rest[1:]:
+        raise InputError(f"Arguments should start with --. Received: {rest[1:]}")
+    settings = values.flag_values_dict()
+    return Config.from_flags(
+        {name: settings[name] for name in settings if name not in ("flagfile", "help")}
+    )
+
+
+def _import_pipeline():
+    """Imports TensorFlow, whose greetings are shown only if that fails."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            from semivit_tf.stages import pipeline
+        except BaseException:
+            os.dup2(kept, 2)
+            aside.seek(0)
+            sys.stderr.write(aside.read().decode(errors="replace"))
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+    return pipeline
+
+
+def main(argv=None):
+    """Runs the command line; returns the exit code.
+
+    0: done. 2: the input cannot be used. 130: interrupted; the same command continues.
+    """
+    argv = list(sys.argv if argv is None else argv)
+    try:
+        config = parse(argv)
+        if config is None:
+            print(help_text())
+            return 0
+        pipeline = _import_pipeline()
+        pipeline.run_pipeline(config, [pathlib.Path(argv[0]).name, *argv[1:]])
+    except InputError as error:
+        print(f"semivit_tf: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nStopped. The same command continues.", file=sys.stderr)
+        return 130
+    return 0

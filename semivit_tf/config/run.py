@@ -1,0 +1,131 @@
+"""Settings of a run as a whole, and all settings together."""
+
+import dataclasses
+import json
+
+from semivit_tf.config.settings import InputError, Settings, setting
+from semivit_tf.config.stages import (
+    FinetuneConfig,
+    PretrainConfig,
+    SemiFinetuneConfig,
+)
+from semivit_tf.config.task import BackboneConfig, DataConfig
+
+STAGES = ("pretrain", "finetune", "semi_finetune", "evaluate", "export")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig(Settings):
+    """Where the run is kept and how it is carried out."""
+
+    workdir: str | None = setting(None, "Folder of the run; needed.", identity=False)
+    stages: str = setting(
+        ",".join(STAGES), "Stages to run, in this order.", identity=False
+    )
+    seed: int = setting(0, "Seed of split, order, augmentation and weights.", low=0)
+    strategy: str = setting(
+        "none",
+        "How the work is spread over devices.",
+        choices=("none", "mirrored", "multi_worker", "tpu"),
+        identity=False,
+    )
+    logical_cpus: int = setting(
+        1, "Treat the processor as so many devices.", low=1, identity=False
+    )
+    tpu: str | None = setting(None, "Name of the TPU to connect to.", identity=False)
+    precision: str = setting(
+        "float32", "Arithmetic.", choices=("float32", "mixed_bfloat16")
+    )
+    xla: bool = setting(False, "Compile the training steps by XLA.")
+    deterministic: bool = setting(
+        False, "Give the same bits on every run; slower on some devices.", identity=False
+    )
+    validations: int = setting(
+        20, "About how often a stage looks at the validation images.", low=1
+    )
+    checkpoint_seconds: float = setting(
+        60.0, "Seconds between checkpoints.", low=0.0, identity=False
+    )
+    export_weights: str = setting(
+        "auto",
+        "Whose weights are served; auto: the teacher's if there is one.",
+        choices=("auto", "student", "teacher"),
+        identity=False,
+    )
+    export_version: int = setting(
+        1, "Version number of the served model.", low=1, identity=False
+    )
+
+    def stage_names(self):
+        """Returns the stages to run as a tuple."""
+        return tuple(name.strip() for name in self.stages.split(",") if name.strip())
+
+    def __post_init__(self):
+        super().__post_init__()
+        names = self.stage_names()
+        unknown = [name for name in names if name not in STAGES]
+        if unknown or not names:
+            raise InputError(
+                f"--stages should be of: {', '.join(STAGES)}. Received: {self.stages!r}"
+            )
+        if list(names) != sorted(set(names), key=STAGES.index):
+            raise InputError(
+                f"--stages should be in the order {','.join(STAGES)}, each once. "
+                f"Received: {self.stages}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """All settings of a run."""
+
+    data: DataConfig = DataConfig()
+    backbone: BackboneConfig | None = None
+    pretrain: PretrainConfig = PretrainConfig()
+    finetune: FinetuneConfig = FinetuneConfig()
+    semi: SemiFinetuneConfig = SemiFinetuneConfig()
+    run: RunConfig = RunConfig()
+
+    @staticmethod
+    def groups():
+        """Returns a dict of attribute to the class of that group of settings."""
+        return {
+            "run": RunConfig,
+            "data": DataConfig,
+            "backbone": BackboneConfig,
+            "pretrain": PretrainConfig,
+            "finetune": FinetuneConfig,
+            "semi": SemiFinetuneConfig,
+        }
+
+    def flags(self, identity_only=False):
+        """Returns a flat dict of flag name to value."""
+        return {
+            group.flag(field.name): getattr(getattr(self, name), field.name)
+            for name, group in self.groups().items()
+            for field in dataclasses.fields(group)
+            if field.metadata["identity"] or not identity_only
+        }
+
+    @classmethod
+    def from_flags(cls, values):
+        """Builds the settings from a flat dict; what it leaves out has its default."""
+        unknown = set(values)
+        groups = {}
+        for name, group in cls.groups().items():
+            fields = {f.name: group.flag(f.name) for f in dataclasses.fields(group)}
+            unknown -= set(fields.values())
+            given = {key: values[flag] for key, flag in fields.items() if flag in values}
+            groups[name] = group(**given)
+        if unknown:
+            raise InputError(f"Unknown settings: {', '.join(sorted(unknown))}")
+        return cls(**groups)
+
+    def to_json(self):
+        """Returns the settings as a JSON text with one line a flag."""
+        return json.dumps(self.flags(), indent=2)
+
+    @classmethod
+    def from_json(cls, text):
+        """Builds the settings from what `to_json` returned."""
+        return cls.from_flags(json.loads(text))

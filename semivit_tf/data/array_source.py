@@ -1,0 +1,47 @@
+"""A set of images of one size, held in memory."""
+
+import numpy as np
+import tensorflow as tf
+
+
+class ArraySource:
+    """Random access to images by index.
+
+    Args:
+        images: uint8 array `[N, H, W, C]`.
+        labels: Integer array `[N]`; -1 where unknown.
+        class_names: Sequence of K strings.
+    """
+
+    def __init__(self, images, labels, class_names):
+        images, labels = np.asarray(images), np.asarray(labels)
+        if images.ndim != 4 or images.dtype != np.uint8:
+            raise ValueError(
+                "`images` should be a uint8 array [N, H, W, C]. "
+                f"Received: {images.dtype} {images.shape}"
+            )
+        if labels.shape != images.shape[:1]:
+            raise ValueError(
+                "`labels` should have one entry per image. Received: "
+                f"{labels.shape} for {images.shape[0]} images"
+            )
+        if labels.size and labels.max() >= len(class_names):
+            raise ValueError(
+                "`labels` should be below the number of class names, "
+                f"{len(class_names)}. Received: {labels.max()}"
+            )
+        self.images = images
+        self.labels = labels.astype("int32")
+        self.class_names = tuple(class_names)
+
+    def __len__(self):
+        return len(self.labels)
+
+    @property
+    def image_shape(self):
+        """The shape `(H, W, C)` of an image."""
+        return self.images.shape[1:]
+
+    def read(self, indices):
+        """Returns the images `[N, H, W, C]` (float32) at indices, inside a graph."""
+        return tf.cast(tf.gather(self.images, indices), tf.float32)

@@ -1,0 +1,22 @@
+"""The embedded sample: 1,797 handwritten digits of 8x8 pixels, part of scikit-learn."""
+
+import numpy as np
+from sklearn.datasets import load_digits as sklearn_digits
+
+from semivit_tf.data.array_source import ArraySource
+from semivit_tf.data.order import permutation
+
+TEST_IMAGES = 359
+
+
+def load_digits():
+    """Returns the fixed training (1,438) and test (359) sources."""
+    digits = sklearn_digits()
+    # Grey levels 0..16 become 0..255.
+    images = np.round(digits.images * 255 / 16).astype("uint8")[..., None]
+    order = permutation(len(images), seed=0)
+    names = [str(digit) for digit in range(10)]
+    parts = np.sort(order[TEST_IMAGES:]), np.sort(order[:TEST_IMAGES])
+    return tuple(
+        ArraySource(images[part], digits.target[part], names) for part in parts
+    )

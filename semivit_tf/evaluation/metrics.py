@@ -1,0 +1,50 @@
+"""How good are predicted probabilities, overall and for each class?"""
+
+import numpy as np
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+
+def top_k_accuracy(labels, probabilities, k):
+    """Returns the share of images whose label is among the k most probable classes.
+
+    Equal probabilities count in the order of the classes, the lowest first.
+    """
+    ranked = np.argsort(-np.asarray(probabilities), axis=1, kind="stable")[:, :k]
+    return float(np.mean(np.any(ranked == np.asarray(labels)[:, None], axis=1)))
+
+
+def evaluate_probabilities(labels, probabilities, class_names):
+    """Returns a JSON-ready dict of accuracies, macro averages and a row per class.
+
+    Args:
+        labels: Integer array `[N]`.
+        probabilities: Float array `[N, K]`.
+        class_names: Sequence of K strings.
+    """
+    labels, probabilities = np.asarray(labels), np.asarray(probabilities)
+    classes = np.arange(len(class_names))
+    predicted = probabilities.argmax(axis=1)
+    precision, recall, f1, support = precision_recall_fscore_support(
+        labels, predicted, labels=classes, zero_division=0
+    )
+    right = probabilities[np.arange(len(labels)), labels]
+    return {
+        "images": len(labels),
+        "accuracy": top_k_accuracy(labels, probabilities, 1),
+        "top5_accuracy": top_k_accuracy(labels, probabilities, 5),
+        "cross_entropy": float(np.mean(-np.log(np.maximum(right, 1e-12)))),
+        "macro_precision": float(precision.mean()),
+        "macro_recall": float(recall.mean()),
+        "macro_f1": float(f1.mean()),
+        "classes": [
+            {
+                "name": name,
+                "images": int(support[number]),
+                "precision": float(precision[number]),
+                "recall": float(recall[number]),
+                "f1": float(f1[number]),
+            }
+            for number, name in enumerate(class_names)
+        ],
+        "confusion": confusion_matrix(labels, predicted, labels=classes).tolist(),
+    }

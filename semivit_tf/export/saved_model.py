@@ -1,0 +1,77 @@
+"""Writing a trained model as the folder that TF Serving watches."""
+
+import json
+import pathlib
+import tempfile
+
+import tensorflow as tf
+
+from semivit_tf.export.signatures import ServedClassifier
+from semivit_tf.export.warmup import write_warmup_requests
+from semivit_tf.whole_file import whole_folder
+
+
+def export_saved_model(
+    model, directory, class_names=None, version=1, *, weights="teacher", top_k=5
+):
+    """Writes `<directory>/<version>/` for TF Serving, whole or not at all.
+
+    Signatures: `serving_default` (float pixels in [0, 255]), `serving_uint8` (the same as
+    bytes), `serving_bytes` (contents of image files, decoded and resized in the graph).
+    Class names and preprocessing lie in `assets/`, warm-up requests in `assets.extra/`.
+
+    Args:
+        model: A method with a teacher, a `Classifier`, or any built model from images to
+            logits that has `image_shape`.
+        directory: Path of the model's folder.
+        class_names: Sequence of K strings; defaults to the numbers of the classes.
+        version: Positive integer. The server takes the highest.
+        weights: `"teacher"` or `"student"`, where the model has both.
+        top_k: Integer. How many classes are listed in order.
+
+    Returns:
+        The path of the version's folder.
+    """
+    if weights not in ("teacher", "student"):
+        raise ValueError(
+            f'`weights` should be "teacher" or "student". Received: {weights!r}'
+        )
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise ValueError(
+            f"`version` should be a positive integer. Received: {version!r}"
+        )
+    network = getattr(model, weights, model)
+    shape = tuple(network.image_shape)
+    classes = network.compute_output_shape((1, *shape))[-1]
+    class_names = [str(name) for name in class_names or range(classes)]
+    if len(class_names) != classes:
+        raise ValueError(
+            f"`class_names` should have {classes} entries. Received: {len(class_names)}"
+        )
+    served = ServedClassifier(network, shape, class_names, top_k)
+    target = pathlib.Path(directory) / str(version)
+    with tempfile.TemporaryDirectory() as assets, whole_folder(target) as folder:
+        served.assets = [
+            tf.saved_model.Asset(str(path))
+            for path in _write_assets(pathlib.Path(assets), class_names, shape, weights)
+        ]
+        tf.saved_model.save(served, str(folder), signatures=served.signatures())
+        (folder / "assets.extra").mkdir()
+        write_warmup_requests(
+            folder / "assets.extra" / "tf_serving_warmup_requests", shape
+        )
+    return target
+
+
+def _write_assets(folder, class_names, shape, weights):
+    names = folder / "class_names.txt"
+    names.write_text("".join(f"{name}\n" for name in class_names), encoding="utf-8")
+    preprocessing = folder / "preprocessing.json"
+    described = {
+        "image_shape": shape,
+        "pixels": "0 to 255, not normalised: the model does that itself",
+        "image_bytes": "largest central box of this aspect, bicubic resize, antialiased",
+        "weights": weights,
+    }
+    preprocessing.write_text(json.dumps(described, indent=2), encoding="utf-8")
+    return names, preprocessing

@@ -1,0 +1,69 @@
+"""What may a client of the served model ask?"""
+
+import tensorflow as tf
+
+from semivit_tf.augment.central_view import central_view
+
+
+class ServedClassifier(tf.Module):
+    """A network behind signatures that take pixels or the bytes of image files.
+
+    Args:
+        network: Built model from images `[B, H, W, C]` to logits `[B, K]`.
+        image_shape: Tuple `(H, W, C)`.
+        class_names: Sequence of K strings.
+        top_k: Integer. How many classes are listed in order.
+    """
+
+    def __init__(self, network, image_shape, class_names, top_k=5):
+        super().__init__(name="served_classifier")
+        self._network = network
+        self._state = [variable.value for variable in network.variables]
+        self._image_shape = tuple(image_shape)
+        self._names = tf.constant([name.encode() for name in class_names])
+        self._top_k = min(top_k, len(class_names))
+
+    def answers(self, images):
+        """Returns what is served for images `[B, H, W, C]` in [0, 255]."""
+        logits = tf.cast(self._network(images, training=False), tf.float32)
+        probabilities = tf.nn.softmax(logits)
+        top, classes = tf.math.top_k(probabilities, self._top_k)
+        names = tf.gather(self._names, classes)
+        return {
+            "probabilities": probabilities,
+            "class_index": classes[:, 0],
+            "class_name": names[:, 0],
+            "top_probabilities": top,
+            "top_class_indices": classes,
+            "top_class_names": names,
+        }
+
+    def answers_to_bytes(self, image_bytes):
+        """Returns what is served for the contents of JPEG, PNG, BMP or GIF files."""
+        height, width, channels = self._image_shape
+
+        def load(contents):
+            image = tf.io.decode_image(
+                contents, channels=channels, expand_animations=False
+            )
+            return central_view(image, (height, width))
+
+        spec = tf.TensorSpec(self._image_shape, tf.float32)
+        return self.answers(
+            tf.map_fn(load, image_bytes, fn_output_signature=spec)
+        )
+
+    def signatures(self):
+        """Returns the signatures by name."""
+        pixels = [None, *self._image_shape]
+        floats = tf.TensorSpec(pixels, tf.float32, name="images")
+        integers = tf.TensorSpec(pixels, tf.uint8, name="images")
+        contents = tf.TensorSpec([None], tf.string, name="image_bytes")
+        answer = tf.function(self.answers)
+        return {
+            "serving_default": answer.get_concrete_function(floats),
+            "serving_uint8": answer.get_concrete_function(integers),
+            "serving_bytes": tf.function(
+                self.answers_to_bytes
+            ).get_concrete_function(contents),
+        }

@@ -1,0 +1,132 @@
+"""How does a token know where in the image it lies?"""
+
+import keras
+import numpy as np
+from keras import ops
+
+
+def sincos_positions(count, channels):
+    """Returns sines then cosines of the positions 0..count-1: `[count, channels]`.
+
+    The frequencies are 10000 ** (-k / (channels / 2)).
+    """
+    half = channels // 2
+    frequencies = 10000.0 ** (-np.arange(half) / half)
+    angles = np.arange(count)[:, None] * frequencies[None, :]
+    return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
+
+
+def sincos_table(width, grid):
+    """Returns the fixed table `[1 + N, D]` of a grid of tokens, as MAE uses it.
+
+    The first half of the channels encodes the column and the second half the row;
+    row 0, of the class token, is zero.
+    """
+    if width % 4:
+        raise ValueError(
+            "`width` should be a multiple of 4 for sin-cos positions. "
+            f"Received: width={width}"
+        )
+    rows, columns = grid
+    column_half = np.tile(sincos_positions(columns, width // 2), (rows, 1))
+    row_half = np.repeat(sincos_positions(rows, width // 2), columns, axis=0)
+    table = np.concatenate([column_half, row_half], axis=1)
+    return np.concatenate([np.zeros((1, width)), table]).astype("float32")
+
+
+def bicubic_matrix(source, target):
+    """Returns the `[target, source]` matrix of bicubic resizing along one axis.
+
+    Cubic coefficient -0.75, half-pixel centres, edges repeated, no antialiasing:
+    what published code applies to position tables (`tf.image` uses -0.5).
+    """
+    a = -0.75
+    matrix = np.zeros((target, source))
+    for row in range(target):
+        centre = (row + 0.5) * source / target - 0.5
+        base = int(np.floor(centre))
+        for tap in range(base - 1, base + 3):
+            x = abs(centre - tap)
+            if x <= 1:
+                weight = (a + 2) * x**3 - (a + 3) * x**2 + 1
+            else:
+                weight = a * x**3 - 5 * a * x**2 + 8 * a * x - 4 * a
+            matrix[row, min(max(tap, 0), source - 1)] += weight
+    return matrix.astype("float32")
+
+
+def resize_position_grid(positions, source_grid, target_grid):
+    """Resizes the rows of a position table from one grid of tokens to another.
+
+    Args:
+        positions: Tensor `[N, D]`, row-major over `source_grid`, no class row.
+        source_grid: Tuple `(rows, columns)`.
+        target_grid: Tuple `(rows, columns)`.
+
+    Returns:
+        Tensor `[M, D]`, row-major over `target_grid`.
+    """
+    if tuple(source_grid) == tuple(target_grid):
+        return positions
+    width = positions.shape[-1]
+    cells = ops.reshape(positions, (*source_grid, width))
+    vertical = ops.cast(bicubic_matrix(source_grid[0], target_grid[0]), cells.dtype)
+    horizontal = ops.cast(bicubic_matrix(source_grid[1], target_grid[1]), cells.dtype)
+    cells = ops.einsum("yr,xc,rcd->yxd", vertical, horizontal, cells)
+    return ops.reshape(cells, (target_grid[0] * target_grid[1], width))
+
+
+@keras.saving.register_keras_serializable(package="semivit_tf")
+class PositionEmbedding(keras.layers.Layer):
+    """A table with one row per token of a grid, plus one for the class token.
+
+    Args:
+        grid: Tuple `(rows, columns)` that the table is made for.
+        kind: `"learned"` or `"sincos"` (fixed).
+    """
+
+    def __init__(self, grid, *, kind="learned", **kwargs):
+        super().__init__(**kwargs)
+        if kind not in ("learned", "sincos"):
+            raise ValueError(
+                f'`kind` should be "learned" or "sincos". Received: kind={kind!r}'
+            )
+        self.grid = tuple(grid)
+        self.kind = kind
+
+    def build(self, input_shape):
+        width = input_shape[-1]
+        if self.kind == "sincos":
+            table = sincos_table(width, self.grid)
+
+            def initializer(shape, dtype=None):
+                return ops.convert_to_tensor(table, dtype)
+
+        else:
+            initializer = keras.initializers.TruncatedNormal(stddev=0.02)
+        self.table = self.add_weight(
+            shape=(1 + self.grid[0] * self.grid[1], width),
+            initializer=initializer,
+            trainable=self.kind == "learned",
+            name="position_table",
+        )
+
+    def class_row(self):
+        """Returns the class token's row `[1, D]`."""
+        return self.table[:1]
+
+    def grid_rows(self, grid):
+        """Returns the rows `[N, D]` of the tokens of a grid, resized if need be."""
+        return resize_position_grid(
+            ops.convert_to_tensor(self.table)[1:], self.grid, grid
+        )
+
+    def call(self, tokens, grid=None):
+        rows = self.grid_rows(grid or self.grid)
+        return tokens + ops.cast(rows, tokens.dtype)
+
+    def compute_output_shape(self, input_shape, grid=None):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "grid": self.grid, "kind": self.kind}

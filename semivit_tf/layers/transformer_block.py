@@ -1,0 +1,74 @@
+"""One pre-norm transformer block: exchange between tokens, then each by itself."""
+
+import keras
+
+from semivit_tf.layers.drop_path import DropPath
+from semivit_tf.layers.feed_forward import FeedForward
+from semivit_tf.layers.self_attention import SelfAttention
+
+
+@keras.saving.register_keras_serializable(package="semivit_tf")
+class TransformerBlock(keras.layers.Layer):
+    """Attention and feed-forward, each normalised before and added to its input.
+
+    Args:
+        heads: Integer. Attention heads.
+        mlp_ratio: Float. Hidden width of the feed-forward part over the width.
+        drop_path: Float in [0, 1). The rate of both residual branches.
+        kernel_initializer: Keras initializer or its config for all dense kernels.
+
+    Reference:
+        Dosovitskiy et al., An Image is Worth 16x16 Words, 2021.
+    """
+
+    def __init__(
+        self,
+        heads,
+        *,
+        mlp_ratio=4.0,
+        drop_path=0.0,
+        kernel_initializer="glorot_uniform",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.heads = heads
+        self.mlp_ratio = mlp_ratio
+        self.drop_path = drop_path
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def build(self, input_shape):
+        width = input_shape[-1]
+        shared = {"dtype": self.dtype_policy}
+        initializer = {"kernel_initializer": self.kernel_initializer.clone()}
+        self.norm1 = keras.layers.LayerNormalization(
+            epsilon=1e-6, name="norm1", **shared
+        )
+        self.attention = SelfAttention(
+            self.heads, name="attention", **initializer, **shared
+        )
+        self.norm2 = keras.layers.LayerNormalization(
+            epsilon=1e-6, name="norm2", **shared
+        )
+        self.mlp = FeedForward(
+            int(width * self.mlp_ratio), name="mlp", **initializer, **shared
+        )
+        self.branch1 = DropPath(self.drop_path, name="drop_path1", **shared)
+        self.branch2 = DropPath(self.drop_path, name="drop_path2", **shared)
+        for layer in (self.norm1, self.attention, self.norm2, self.mlp):
+            layer.build(input_shape)
+
+    def call(self, tokens, training=False):
+        tokens += self.branch1(self.attention(self.norm1(tokens)), training=training)
+        return tokens + self.branch2(self.mlp(self.norm2(tokens)), training=training)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "heads": self.heads,
+            "mlp_ratio": self.mlp_ratio,
+            "drop_path": self.drop_path,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }

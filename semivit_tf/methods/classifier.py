@@ -1,0 +1,144 @@
+"""Supervised learning: a backbone, a linear head, and labelled images."""
+
+import keras
+from keras import ops
+
+from semivit_tf.augment.mixing import labeled_mix
+from semivit_tf.losses.cross_entropy import (
+    smoothed_one_hot,
+    soft_target_cross_entropy,
+)
+from semivit_tf.methods.labeled import LabeledMethod
+
+
+def find_image_shape(backbone, image_shape=None):
+    """Returns the `(H, W, C)` of a backbone's input, given or known by the backbone."""
+    if image_shape is None:
+        image_shape = getattr(backbone, "image_shape", None)
+    if image_shape is None and getattr(backbone, "inputs", None):
+        image_shape = backbone.inputs[0].shape[1:]
+    if image_shape is None or None in tuple(image_shape):
+        raise ValueError(
+            "`image_shape` should be given as (height, width, channels), because the "
+            f"backbone does not state it. Received: image_shape={image_shape}"
+        )
+    return tuple(image_shape)
+
+
+@keras.saving.register_keras_serializable(package="semivit_tf")
+class Classifier(LabeledMethod):
+    """Class scores from any model that maps images to features.
+
+    Batches are `(images [B, H, W, C], labels [B])`. Targets are smoothed, and mixed
+    where an alpha is positive. `compile(loss=...)` takes any loss on target
+    distributions `[B, K]` and logits; the default is their cross-entropy.
+
+    Args:
+        backbone: `keras.Model` from images `[B, H, W, C]` to features `[B, D]`.
+        num_classes: Integer K.
+        label_smoothing: Float in [0, 1).
+        mixup_alpha: Float. Mixup ratios come from Beta(alpha, alpha); 0: no mixup.
+        cutmix_alpha: Float. The same for cutmix.
+        image_shape: Optional `(H, W, C)`, where the backbone does not state it.
+        seed: Optional integer for the mixing.
+    """
+
+    def __init__(
+        self,
+        backbone,
+        num_classes,
+        *,
+        label_smoothing=0.1,
+        mixup_alpha=0.0,
+        cutmix_alpha=0.0,
+        image_shape=None,
+        seed=None,
+        **kwargs,
+    ):
+        kwargs.setdefault("name", "classifier")
+        super().__init__(**kwargs)
+        if num_classes < 2:
+            raise ValueError(
+                f"`num_classes` should be at least 2. Received: {num_classes}"
+            )
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(
+                "`label_smoothing` should be in [0, 1). "
+                f"Received: label_smoothing={label_smoothing}"
+            )
+        self.backbone = backbone
+        self.num_classes = num_classes
+        self.label_smoothing = label_smoothing
+        self.mixup_alpha = mixup_alpha
+        self.cutmix_alpha = cutmix_alpha
+        self.image_shape = find_image_shape(backbone, image_shape)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        # A head near zero leaves the backbone's features unshaken by the first steps.
+        self.head = keras.layers.Dense(
+            num_classes,
+            kernel_initializer=keras.initializers.TruncatedNormal(stddev=2e-5),
+            dtype=self.dtype_policy,
+            name="head",
+        )
+        self.build((None, *self.image_shape))
+
+    def build(self, input_shape):
+        images = keras.KerasTensor((1, *self.image_shape), "float32")
+        features = self.backbone.compute_output_spec(images)
+        if not self.backbone.built:
+            self.backbone.build(input_shape)
+        if not hasattr(features, "shape") or len(features.shape) != 2:
+            raise ValueError(
+                "`backbone` should map images [B, H, W, C] to features [B, D]. "
+                f"Received a backbone with output {features}"
+            )
+        self.head.build(features.shape)
+        self.built = True
+
+    def call(self, images, training=False):
+        return self.head(self.backbone(images, training=training))
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], self.num_classes)
+
+    def networks(self):
+        return {"": self}
+
+    def labeled_loss(self, images, labels, loss_function=soft_target_cross_entropy):
+        """Returns the loss `[B]` of a labelled batch, mixed and smoothed."""
+        images = ops.cast(images, "float32")
+        if self.mixup_alpha > 0 or self.cutmix_alpha > 0:
+            images, targets = labeled_mix(
+                images,
+                labels,
+                self.num_classes,
+                mixup_alpha=self.mixup_alpha,
+                cutmix_alpha=self.cutmix_alpha,
+                label_smoothing=self.label_smoothing,
+                seed=self.seed_generator,
+            )
+        else:
+            targets = smoothed_one_hot(labels, self.num_classes, self.label_smoothing)
+        logits = ops.cast(self(images, training=True), "float32")
+        return loss_function(targets, logits)
+
+    def objective(self, batch):
+        images, labels = self.unpack(batch)
+        loss = ops.mean(self.labeled_loss(images, labels, self.loss_function))
+        return loss, {}
+
+    def get_config(self):
+        config = super().get_config()
+        names = (
+            "num_classes label_smoothing mixup_alpha cutmix_alpha image_shape seed"
+        )
+        config.update({name: getattr(self, name) for name in names.split()})
+        config["backbone"] = keras.saving.serialize_keras_object(self.backbone)
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        config["backbone"] = keras.saving.deserialize_keras_object(config["backbone"])
+        return cls(**config)

@@ -1,0 +1,56 @@
+"""How does the teacher follow the student? As a moving average of its weights."""
+
+import keras
+from keras import ops
+
+
+def moving_average(average, value, momentum):
+    """Returns momentum * average + (1 - momentum) * value; exact at 0 and at 1."""
+    momentum = ops.cast(momentum, average.dtype)
+    return momentum * average + (1 - momentum) * value
+
+
+class EMATeacher(keras.callbacks.Callback):
+    """Maintains `model.teacher` as the moving average of `model.student`.
+
+    The callback decides; the arithmetic runs inside the compiled training step, once
+    per optimizer update, so it stays exact with `steps_per_execution` and gradient
+    accumulation. `fit` adds `EMATeacher()` when it gets none. A training loop of your
+    own arms a model by `EMATeacher(...).set_model(model)`.
+
+    Args:
+        momentum: Float in [0, 1], or a function from the number of updates done (an
+            integer tensor) to the momentum. 1 freezes the teacher, 0 copies the
+            student. Its memory is 1 / (1 - momentum) updates: on a short run, choose a
+            few percent of it.
+        validate: `"both"`, `"teacher"` or `"student"`: whose weights validation sees.
+    """
+
+    def __init__(self, momentum=0.9999, validate="both"):
+        super().__init__()
+        if not callable(momentum) and not 0 <= momentum <= 1:
+            raise ValueError(
+                f"`momentum` should be in [0, 1] or callable. Received: {momentum}"
+            )
+        if validate not in ("both", "teacher", "student"):
+            raise ValueError(
+                '`validate` should be "both", "teacher" or "student". '
+                f"Received: validate={validate!r}"
+            )
+        self.momentum = momentum
+        self.validate = validate
+
+    def set_model(self, model):
+        super().set_model(model)
+        if not hasattr(model, "follow_student"):
+            raise ValueError(
+                "EMATeacher needs a model with a student and a teacher, such as "
+                f"SemiViT. Received: {type(model).__name__}"
+            )
+        model.follow_student(self)
+
+    def momentum_at(self, updates):
+        """Returns the momentum of the update that follows `updates` earlier ones."""
+        if callable(self.momentum):
+            return ops.cast(self.momentum(updates), "float32")
+        return ops.convert_to_tensor(self.momentum, "float32")

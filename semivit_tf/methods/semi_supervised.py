@@ -1,0 +1,216 @@
+"""Learning from labelled and unlabelled images with a student and its teacher."""
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from semivit_tf.losses.pseudo_labels import hard_pseudo_labels, pseudo_label_quality
+from semivit_tf.methods.classifier import Classifier
+from semivit_tf.methods.ema_teacher import EMATeacher, moving_average
+from semivit_tf.methods.labeled import LabeledMethod
+
+
+def twin(classifier, name):
+    """Builds a network from another's configuration and copies its weights."""
+    try:
+        other = Classifier.from_config({**classifier.get_config(), "name": name})
+    except (TypeError, NotImplementedError) as error:
+        raise ValueError(
+            "`backbone` should be rebuildable from `get_config()`, because the teacher "
+            f"is a second copy of it. Received: {type(classifier.backbone).__name__}"
+        ) from error
+    shapes = [tuple(weight.shape) for weight in classifier.weights]
+    if not shapes or shapes != [tuple(weight.shape) for weight in other.weights]:
+        raise ValueError(
+            "`backbone` should have the same weights when rebuilt from `get_config()`. "
+            f"Received: {type(classifier.backbone).__name__}"
+        )
+    other.set_weights(classifier.get_weights())
+    return other
+
+
+class SemiSupervised(LabeledMethod):
+    """The step of all methods that learn from `({image, weak, strong}, label)`.
+
+    The loss is the labelled loss plus `unlabeled_weight` times the mean of
+    `unlabeled_loss` over all unlabelled images, kept or not. A method overrides
+    `unlabeled_loss`, or where its pseudo labels come from.
+
+    The keys of a batch: `image` `[B, H, W, C]`, `weak` and `strong` `[U, H, W, C]`, and
+    optionally `unlabeled_label` `[U]`, which is used to report the quality of the pseudo
+    labels and never reaches a loss.
+
+    `model(images)` and `predict` answer with the teacher; `model.student` and
+    `model.teacher` are plain models.
+
+    Args:
+        backbone: `keras.Model` from images to features; or a trained `Classifier`,
+            whose head and settings are then kept.
+        num_classes: Integer K.
+        unlabeled_weight: Float. Weight of the unlabelled loss.
+        label_smoothing: Float in [0, 1).
+        mixup_alpha: Float, for the labelled batch. 0: no mixup.
+        cutmix_alpha: Float, for the labelled batch. 0: no cutmix.
+        image_shape: Optional `(H, W, C)`, where the backbone does not state it.
+        seed: Optional integer for the mixing.
+    """
+
+    def __init__(
+        self,
+        backbone,
+        num_classes=None,
+        *,
+        unlabeled_weight=5.0,
+        label_smoothing=0.1,
+        mixup_alpha=0.8,
+        cutmix_alpha=1.0,
+        image_shape=None,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if isinstance(backbone, Classifier):
+            self.student = backbone
+        else:
+            self.student = Classifier(
+                backbone,
+                num_classes,
+                label_smoothing=label_smoothing,
+                mixup_alpha=mixup_alpha,
+                cutmix_alpha=cutmix_alpha,
+                image_shape=image_shape,
+                seed=seed,
+                dtype=self.dtype_policy,
+                name="student",
+            )
+        self.teacher = twin(self.student, name="teacher")
+        self.teacher.trainable = False
+        self.num_classes = self.student.num_classes
+        self.image_shape = self.student.image_shape
+        self.unlabeled_weight = unlabeled_weight
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self._ema_teacher = None
+        self.built = True
+
+    @staticmethod
+    def logged_terms():
+        return (
+            "labeled_loss",
+            "unlabeled_loss",
+            "kept",
+            "pseudo_label_accuracy",
+            "pseudo_label_precision",
+            "pseudo_label_recall",
+        )
+
+    # === What a method may override ===
+
+    def pseudo_labels(self, views):
+        """Returns hard labels `[U]` and confidences `[U]`: the teacher's, by default."""
+        return hard_pseudo_labels(self.teacher(views["weak"], training=False))
+
+    def unlabeled_loss(self, views):
+        """Computes what the student loses on the unlabelled images.
+
+        Args:
+            views: Dict of `weak` and `strong` `[U, H, W, C]`, `pseudo_label` `[U]` and
+                `confidence` `[U]`.
+
+        Returns:
+            Tuple `(loss, kept)` of float32 tensors `[U]`; `loss` is zero where `kept`
+            is.
+        """
+        raise NotImplementedError
+
+    # === The teacher ===
+
+    def follow_student(self, ema_teacher):
+        """Lets an `EMATeacher` decide how the teacher moves and what validation sees."""
+        if ema_teacher is not self._ema_teacher:
+            self._ema_teacher = ema_teacher
+            # Its momentum is compiled into these.
+            self.train_function = self.test_function = None
+
+    def after_update(self, updated):
+        if self._ema_teacher is None:
+            return
+        momentum = self._ema_teacher.momentum_at(self.optimizer.iterations - 1)
+        momentum = tf.where(updated > 0, momentum, 1.0)
+
+        def move(strategy, momentum):
+            pairs = zip(self.teacher.weights, self.student.weights, strict=True)
+            for teacher, student in pairs:
+                strategy.extended.update(
+                    teacher.value,
+                    lambda old, new, m: old.assign(moving_average(old, new, m)),
+                    args=(student.value, momentum),
+                    group=False,
+                )
+
+        tf.distribute.get_replica_context().merge_call(move, args=(momentum,))
+
+    def fit(self, *args, callbacks=None, **kwargs):
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            given = callbacks.callbacks
+        else:
+            given = callbacks = keras.tree.flatten(callbacks or [])
+        if not any(isinstance(callback, EMATeacher) for callback in given):
+            default = EMATeacher()
+            default.set_model(self)
+            given.append(default)
+        return super().fit(*args, callbacks=callbacks, **kwargs)
+
+    # === Steps ===
+
+    def networks(self):
+        return {"student_": self.student, "teacher_": self.teacher}
+
+    def is_tested(self, prefix):
+        chosen = self._ema_teacher.validate if self._ema_teacher else "both"
+        return chosen == "both" or prefix == f"{chosen}_"
+
+    def call(self, inputs, training=False):
+        images = inputs["image"] if isinstance(inputs, dict) else inputs
+        network = self.student if training else self.teacher
+        return network(images, training=training)
+
+    def objective(self, batch):
+        views, labels = self.unpack(batch)
+        labeled = ops.mean(
+            self.student.labeled_loss(views["image"], labels, self.loss_function)
+        )
+        pseudo_label, confidence = self.pseudo_labels(views)
+        # The truth, if it is there, stays out of what the loss can see.
+        seen = {"weak": views["weak"], "strong": views["strong"]}
+        loss, kept = self.unlabeled_loss(
+            {**seen, "pseudo_label": pseudo_label, "confidence": confidence}
+        )
+        unlabeled = ops.mean(loss)
+        terms = {
+            "labeled_loss": (labeled, 1.0),
+            "unlabeled_loss": (unlabeled, 1.0),
+            "kept": (ops.mean(kept), 1.0),
+        }
+        if "unlabeled_label" in views:
+            quality = pseudo_label_quality(
+                pseudo_label, views["unlabeled_label"], kept
+            )
+            for name, (counted, total) in quality.items():
+                share = counted / ops.maximum(total, 1.0)
+                terms[f"pseudo_label_{name}"] = (share, total)
+        return labeled + self.unlabeled_weight * unlabeled, terms
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "backbone": keras.saving.serialize_keras_object(self.student),
+            "unlabeled_weight": self.unlabeled_weight,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        config["backbone"] = keras.saving.deserialize_keras_object(config["backbone"])
+        return cls(**config)

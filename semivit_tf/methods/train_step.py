@@ -1,0 +1,84 @@
+"""The training step that every method shares: one gradient, one optimizer update."""
+
+import keras
+import tensorflow as tf
+
+
+class Method(keras.Model):
+    """A model that learns by `objective`, whatever the objective is.
+
+    A subclass states its loss in `objective`, and may act in `after_update`. The step
+    is the same in plain mode, under XLA, in mixed precision, with the optimizer's
+    gradient accumulation and on several replicas.
+
+    Args:
+        **kwargs: Passed to `keras.Model`.
+    """
+
+    def __init__(self, **kwargs):
+        kwargs.setdefault("autocast", False)  # pixels reach the backbone unrounded
+        super().__init__(**kwargs)
+        self._trackers = {}
+        for name in ("loss", *self.logged_terms()):
+            self._trackers[name] = keras.metrics.Mean(name=name)
+
+    @staticmethod
+    def logged_terms():
+        """Returns the names under which `objective` reports terms, besides `loss`."""
+        return ()
+
+    def objective(self, batch):
+        """Computes the loss of one replica's batch.
+
+        Args:
+            batch: What the data set yields.
+
+        Returns:
+            Tuple `(loss, terms)`: a float32 scalar, and a dict of name to
+            `(value, weight)` scalars whose weighted means are logged.
+        """
+        raise NotImplementedError
+
+    def after_update(self, updated):
+        """Acts after the optimizer; `updated` is 1.0 where it changed the weights.
+
+        With gradient accumulation that is the last of several steps.
+        """
+
+    # === Compiling ===
+
+    def compile(self, optimizer="adamw", loss=None, metrics=None, **kwargs):
+        super().compile(optimizer=optimizer, loss=None, metrics=None, **kwargs)
+        self._compile_config.config.update(loss=loss, metrics=metrics)
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    @property
+    def metrics(self):
+        return list(self._trackers.values())
+
+    # === Steps ===
+
+    def train_step(self, batch):
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        with tf.GradientTape() as tape:
+            loss, terms = self.objective(batch)
+            if self.losses:
+                loss += tf.cast(tf.add_n(self.losses), loss.dtype)
+            # The optimizer adds the replicas' gradients up, so each gives its share.
+            scaled = self.optimizer.scale_loss(loss / replicas)
+        variables = self.trainable_variables
+        gradients = tape.gradient(scaled, variables)
+        before = tf.identity(self.optimizer.iterations)
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        updated = tf.cast(self.optimizer.iterations != before, tf.float32)
+        self.after_update(updated)
+        return self.report({"loss": (loss, 1.0), **terms})
+
+    def report(self, terms):
+        """Adds `(value, weight)` terms to the running means and returns the means."""
+        for name, (value, weight) in terms.items():
+            self._trackers[name].update_state(value, sample_weight=weight)
+        return {name: self._trackers[name].result() for name in terms}

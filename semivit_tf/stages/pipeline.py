@@ -1,0 +1,178 @@
+"""Runs the wanted stages in order, in one folder; what is finished is skipped."""
+
+import contextlib
+
+import keras
+import tensorflow as tf
+
+from semivit_tf.config.run import STAGES
+from semivit_tf.config.settings import InputError
+from semivit_tf.data.dataset import load_dataset
+from semivit_tf.stages import evaluate as evaluation
+from semivit_tf.stages import pretrain as pretraining
+from semivit_tf.stages.export import export, served_weights
+from semivit_tf.stages.finetune import finetune
+from semivit_tf.stages.run import Run
+from semivit_tf.stages.run_folder import RunFolder
+from semivit_tf.stages.semi_finetune import semi_finetune, unlabeled_batch_size
+from semivit_tf.training.distribution import check_batch_size, create_strategy
+
+TRAINING = {
+    "pretrain": pretraining.pretrain,
+    "finetune": finetune,
+    "semi_finetune": semi_finetune,
+}
+
+
+@contextlib.contextmanager
+def input_errors():
+    """Turns the errors of building things from settings into errors of the input."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (ValueError, OSError) as error:
+        raise InputError(" ".join(str(error).split())) from error
+
+
+def prepare(config):
+    """Checks all that can be checked, and returns the `Run`; nothing is written."""
+    if not config.run.workdir:
+        raise InputError("--workdir should name the folder of the run. Received: none")
+    folder = RunFolder(config.run.workdir)
+    folder.check(config)
+    if config.run.xla and config.run.strategy != "none":
+        raise InputError("--xla needs --strategy=none: XLA and replicas exclude each other")
+    with input_errors():
+        strategy = create_strategy(
+            config.run.strategy, config.run.logical_cpus, config.run.tpu
+        )
+        settings = config.data
+        data = load_dataset(
+            settings.dataset,
+            settings.data_dir,
+            settings.labels_per_class,
+            settings.label_fraction,
+            config.run.seed,
+            validation_per_class=settings.validation_per_class,
+            image_size=settings.image_size,
+            augmentation=settings.augmentation,
+            strength=settings.augmentation_strength,
+            strong_layer=settings.strong_layer,
+        )
+    run = Run(config, folder, data, strategy)
+    check_batches(run)
+    check_order(run)
+    with input_errors(), keras.StatelessScope():
+        run.backbone()
+    return run
+
+
+def check_batches(run):
+    """Refuses batches larger than the data or not divisible over the replicas."""
+    config, split = run.config, run.data.split
+    unlabeled = unlabeled_batch_size(config.semi)
+    wanted = {
+        "pretrain": [
+            (
+                "pretrain_batch_size",
+                config.pretrain.batch_size,
+                len(split.labeled) + len(split.unlabeled),
+                "training images",
+            )
+        ],
+        "finetune": [
+            (
+                "finetune_batch_size",
+                config.finetune.batch_size,
+                len(split.labeled),
+                "labelled images",
+            )
+        ],
+        "semi_finetune": [
+            (
+                "semi_batch_size",
+                config.semi.batch_size,
+                len(split.labeled),
+                "labelled images",
+            ),
+            (
+                "semi_batch_size times --semi_unlabeled_per_labeled",
+                unlabeled,
+                len(split.unlabeled),
+                "unlabelled images",
+            ),
+        ],
+    }
+    for stage in config.run.stage_names():
+        for flag, size, available, what in wanted.get(stage, ()):
+            if size > available:
+                raise InputError(
+                    f"--{flag} should be at most the {available} {what}. "
+                    f"Received: {size}"
+                )
+            with input_errors():
+                check_batch_size(flag, size, run.strategy.num_replicas_in_sync)
+
+
+def check_order(run):
+    """Refuses stages whose beginnings are missing or would no longer be theirs."""
+    stages, folder = run.config.run.stage_names(), run.folder
+
+    def there(name):
+        return name in stages or folder.stage(name).done
+
+    if "semi_finetune" in stages and not there("finetune"):
+        raise InputError(
+            "--stages=semi_finetune starts from the stage finetune, which is neither "
+            "asked for nor finished in this folder"
+        )
+    for name in ("evaluate", "export"):
+        if name in stages and not (there("finetune") or there("semi_finetune")):
+            raise InputError(f"--stages={name} needs the stage finetune")
+    finetuned = folder.stage("finetune")
+    if (
+        "pretrain" in stages
+        and finetuned.done
+        and finetuned.summary()["started_from"] == "scratch"
+    ):
+        raise InputError(
+            "--stages=pretrain comes too late in this folder: finetune is finished and "
+            "started from scratch"
+        )
+    if "export" in stages and not there("semi_finetune"):
+        served_weights(run)
+
+
+def run_pipeline(config, command, say=print):
+    """Runs the stages; returns the `Run`.
+
+    Args:
+        config: `Config`.
+        command: Sequence of strings, kept in the folder.
+        say: Function that shows a person a text.
+    """
+    keras.config.set_dtype_policy(config.run.precision)
+    if config.run.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    run = prepare(config)
+    run.folder.open(config, command, run.data.split)
+    split = run.data.split
+    say(
+        f"{config.data.dataset}: {len(split.labeled)} labelled, {len(split.unlabeled)} "
+        f"unlabelled, {len(split.validation)} validation and "
+        f"{len(run.data.test_source)} test images; run in {run.folder.path}"
+    )
+    for name in STAGES:
+        if name not in config.run.stage_names():
+            continue
+        if name in TRAINING:
+            if run.folder.stage(name).done:
+                say(f"{name}: done before")
+            else:
+                TRAINING[name](run)
+        elif name == "evaluate":
+            say("\n" + evaluation.describe(evaluation.evaluate(run)) + "\n")
+        else:
+            say(f"export: {export(run)}")
+    return run

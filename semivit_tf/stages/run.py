@@ -1,0 +1,99 @@
+"""What does every stage need? The settings, the folder, the data and the devices."""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from semivit_tf.backbones import create_backbone
+from semivit_tf.config.run import STAGES, Config
+from semivit_tf.data.dataset import Dataset
+from semivit_tf.methods.classifier import Classifier
+from semivit_tf.stages.run_folder import RunFolder
+from semivit_tf.training.loop import train
+from semivit_tf.training.optimizers import layer_wise_adamw
+from semivit_tf.training.schedules import WarmupCosine, scaled_learning_rate
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One run on its way through the stages."""
+
+    config: Config
+    folder: RunFolder
+    data: Dataset
+    strategy: tf.distribute.Strategy
+
+    @property
+    def num_classes(self):
+        """The number of classes."""
+        return len(self.data.class_names)
+
+    def seed_stage(self, name):
+        """Gives a stage its own seed, so it starts the same whatever ran before."""
+        keras.utils.set_random_seed(
+            self.config.run.seed * len(STAGES) + STAGES.index(name)
+        )
+
+    def backbone(self, **options):
+        """Builds the backbone with this stage's options."""
+        return create_backbone(
+            self.config.backbone.backbone,
+            **{
+                "image_size": self.data.image_size,
+                "channels": self.data.image_shape[-1],
+                **self.config.backbone.overrides(),
+                **options,
+            },
+        )
+
+    def classifier(self, settings=None, name="student"):
+        """Builds the classifier of a labelled stage, or a bare one to predict with."""
+        options = {}
+        if settings is not None:
+            options = {
+                "label_smoothing": settings.label_smoothing,
+                "mixup_alpha": settings.mixup_alpha,
+                "cutmix_alpha": settings.cutmix_alpha,
+            }
+        backbone = self.backbone(
+            position_embedding=self.config.backbone.position_embedding,
+            drop_path=settings.drop_path if settings else 0.0,
+        )
+        return Classifier(backbone, self.num_classes, name=name, **options)
+
+    def optimizer(self, model, settings, steps_per_epoch, **options):
+        """Builds AdamW with the stage's schedule."""
+        schedule = WarmupCosine(
+            scaled_learning_rate(settings.base_learning_rate, settings.batch_size),
+            total_steps=settings.epochs * steps_per_epoch,
+            warmup_steps=round(settings.warmup_epochs * steps_per_epoch),
+            minimum=getattr(settings, "minimum_learning_rate", 0.0),
+        )
+        return layer_wise_adamw(
+            model,
+            schedule,
+            layer_decay=getattr(settings, "layer_decay", 1.0),
+            weight_decay=settings.weight_decay,
+            **options,
+        )
+
+    def compile(self, model, optimizer):
+        """Compiles a method as the run wants its steps carried out."""
+        model.compile(optimizer, jit_compile=self.config.run.xla)
+
+    def train(self, model, stream, *, stage, settings, steps_per_epoch, callbacks=()):
+        """Trains a stage's compiled model in its folder."""
+        validates = hasattr(model, "is_tested")
+        train(
+            model,
+            stream,
+            stage=stage,
+            folder=self.folder.stage(stage).path,
+            epochs=settings.epochs,
+            steps_per_epoch=steps_per_epoch,
+            validation_data=self.data.validation() if validates else None,
+            validations=self.config.run.validations,
+            checkpoint_seconds=self.config.run.checkpoint_seconds,
+            callbacks=callbacks,
+        )

@@ -1,0 +1,126 @@
+"""What does a run leave behind, and may this run go on in that folder?"""
+
+import json
+import os
+import pathlib
+import platform
+import tempfile
+from importlib import metadata
+
+from semivit_tf.config.run import Config
+from semivit_tf.config.settings import InputError
+from semivit_tf.whole_file import open_whole
+
+_PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "safetensors")
+
+
+class StageFolder:
+    """The files of one stage: checkpoints, curves, weights and, at the end, `DONE`.
+
+    Args:
+        path: Path.
+    """
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+
+    @property
+    def done(self):
+        """Whether the stage has been finished."""
+        return (self.path / "DONE").exists()
+
+    def summary(self):
+        """Returns what was said when the stage finished."""
+        return json.loads((self.path / "DONE").read_text(encoding="utf-8"))
+
+    def finish(self, **summary):
+        """Marks the stage as finished."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open_whole(self.path / "DONE") as file:
+            json.dump(summary, file, indent=2)
+
+    def weights(self, name):
+        """Returns the file of a network's weights: encoder, student or teacher."""
+        return self.path / "weights" / f"{name}.safetensors"
+
+
+class RunFolder:
+    """The folder of a run, one per configuration.
+
+    Args:
+        workdir: Path.
+    """
+
+    def __init__(self, workdir):
+        self.path = pathlib.Path(workdir)
+
+    def stage(self, name):
+        """Returns the folder of a stage."""
+        return StageFolder(self.path / name)
+
+    def check(self, config):
+        """Refuses a folder that cannot be written to or holds a run of other settings."""
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(f"--workdir should be a folder. Received: {self.path}")
+        file = self.path / "config.json"
+        if file.exists():
+            self._check_same(file, config)
+        elif self.path.exists() and any(self.path.iterdir()):
+            raise InputError(
+                f"--workdir should be empty or hold a run. Received: {self.path}"
+            )
+        self._check_writable()
+
+    def _check_same(self, file, config):
+        try:
+            flags = json.loads(file.read_text(encoding="utf-8"))["flags"]
+            before = Config.from_flags(flags).flags(identity_only=True)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{file} cannot be understood: {error}") from error
+        now = config.flags(identity_only=True)
+        differing = [
+            f"--{name}={now[name]} (was {before[name]})"
+            for name in now
+            if now[name] != before[name]
+        ]
+        if differing:
+            raise InputError(
+                f"--workdir={self.path} holds a run of other settings; choose another "
+                f"folder or the same flags. Differing: {', '.join(differing)}"
+            )
+
+    def _check_writable(self):
+        nearest = self.path
+        while not nearest.exists():
+            nearest = nearest.parent
+        try:
+            with tempfile.TemporaryFile(dir=nearest):
+                pass
+        except OSError as error:
+            raise InputError(
+                f"--workdir={self.path} cannot be written to: {error.strerror}"
+            ) from error
+
+    def open(self, config, command, split):
+        """Creates the folder and writes what the run is, unless it is there already."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        if not (self.path / "split.csv").exists():
+            with open_whole(self.path / "split.csv") as file:
+                split.write_csv(file)
+        if not (self.path / "config.json").exists():
+            described = {
+                "flags": config.flags(),
+                "command": list(command),
+                "versions": {
+                    "python": platform.python_version(),
+                    **{name: metadata.version(name) for name in _PACKAGES},
+                },
+                "processors": os.cpu_count(),
+            }
+            with open_whole(self.path / "config.json") as file:
+                json.dump(described, file, indent=2)
+
+    def write_json(self, name, content):
+        """Writes a result of the run as JSON."""
+        with open_whole(self.path / name) as file:
+            json.dump(content, file, indent=2)

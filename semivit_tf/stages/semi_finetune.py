@@ -1,0 +1,47 @@
+"""Stage 3: the fine-tuned classifier learns on, from labelled and unlabelled images."""
+
+from semivit_tf.methods.ema_teacher import EMATeacher
+from semivit_tf.methods.semi_vit import SemiViT
+from semivit_tf.training.checkpoints import load_weights, save_weights
+from semivit_tf.training.schedules import CosineMomentum
+
+STAGE = "semi_finetune"
+
+
+def unlabeled_batch_size(settings):
+    """Returns how many unlabelled images are in a step."""
+    return settings.batch_size * settings.unlabeled_per_labeled
+
+
+def semi_finetune(run):
+    """Trains student and teacher, both from the weights of stage 2."""
+    settings = run.config.semi
+    steps = run.data.steps_per_epoch(unlabeled_batch_size(settings))
+    momentum = settings.ema_momentum
+    if settings.ema_schedule == "cosine":
+        momentum = CosineMomentum(momentum, settings.epochs * steps)
+    run.seed_stage(STAGE)
+    with run.strategy.scope():
+        student = run.classifier(settings)
+        load_weights(student, run.folder.stage("finetune").weights("student"))
+        model = SemiViT(
+            student,
+            threshold=settings.threshold,
+            cutmix_probability=settings.cutmix_probability,
+            unlabeled_weight=settings.unlabeled_weight,
+        )
+        run.compile(model, run.optimizer(model, settings, steps))
+    run.train(
+        model,
+        lambda step: run.data.semi_supervised(
+            settings.batch_size, settings.unlabeled_per_labeled, start_step=step
+        ),
+        stage=STAGE,
+        settings=settings,
+        steps_per_epoch=steps,
+        callbacks=[EMATeacher(momentum)],
+    )
+    folder = run.folder.stage(STAGE)
+    save_weights(model.student, folder.weights("student"))
+    save_weights(model.teacher, folder.weights("teacher"))
+    folder.finish(method=settings.method)

@@ -1,0 +1,46 @@
+"""Where are a stage's curves kept? A JSON line per epoch, and TensorBoard's file."""
+
+import json
+import pathlib
+
+import keras
+import tensorflow as tf
+
+from semivit_tf.whole_file import open_whole
+
+
+class MetricsLog(keras.callbacks.Callback):
+    """Appends each epoch's metrics to `metrics.jsonl` and to `tensorboard/`.
+
+    When a run continues, lines after its checkpoint are forgotten: those epochs come
+    again.
+
+    Args:
+        folder: Path of the stage.
+        initial_epoch: Integer. Epochs done before.
+    """
+
+    def __init__(self, folder, initial_epoch=0):
+        super().__init__()
+        folder = pathlib.Path(folder)
+        self.path = folder / "metrics.jsonl"
+        if self.path.exists():
+            lines = self.path.read_text(encoding="utf-8").splitlines()
+            with open_whole(self.path) as file:
+                for line in lines:
+                    if json.loads(line)["epoch"] <= initial_epoch:
+                        file.write(line + "\n")
+        self.writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
+
+    def on_epoch_end(self, epoch, logs=None):
+        values = {name: float(value) for name, value in (logs or {}).items()}
+        step = int(self.model.optimizer.iterations)
+        line = json.dumps({"epoch": epoch + 1, "step": step, **values})
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+        with self.writer.as_default(step=step):
+            for name, value in values.items():
+                tf.summary.scalar(name, value)
+
+    def on_train_end(self, logs=None):
+        self.writer.close()

@@ -1,0 +1,145 @@
+"""How fast may each layer learn, and which weights decay?"""
+
+import keras
+from keras import ops
+
+def decays(variable, undecayed):
+    """Returns whether weight decay applies: to matrices, unless exempt by name."""
+    return len(variable.shape) > 1 and variable.name not in undecayed
+
+
+def layer_ids(variables, groups):
+    """Returns for each variable the number of its group; later than all for the rest.
+
+    Args:
+        variables: List of variables.
+        groups: List of lists of variables, from pixels to features.
+    """
+    numbers = {
+        id(variable): number
+        for number, group in enumerate(groups)
+        for variable in group
+    }
+    return [numbers.get(id(variable), len(groups)) for variable in variables]
+
+
+def find_layer_groups(model):
+    """Returns the groups of the backbone that a method trains, or None."""
+    network = getattr(model, "student", model)
+    backbone = getattr(network, "backbone", network)
+    groups = getattr(backbone, "layer_groups", None)
+    return groups() if groups else None
+
+
+@keras.saving.register_keras_serializable(package="semivit_tf")
+class LayerWiseAdamW(keras.optimizers.AdamW):
+    """AdamW with a factor on the learning rate, and a decay switch, for each variable.
+
+    The factor scales the update and the decay, not the gradient: Adam would undo that.
+
+    Args:
+        learning_rate: Float or schedule.
+        scales: List of floats, in the order of the trainable variables.
+        decayed: List of bools, likewise.
+        **kwargs: See `keras.optimizers.AdamW`.
+    """
+
+    def __init__(self, learning_rate=0.001, *, scales=None, decayed=None, **kwargs):
+        kwargs.setdefault("name", "layer_wise_adamw")
+        super().__init__(learning_rate=learning_rate, **kwargs)
+        self.scales = scales
+        self.decayed = decayed
+
+    def build(self, variables):
+        super().build(variables)
+        if self.scales is not None and len(self.scales) != len(variables):
+            raise ValueError(
+                "`scales` should have one entry per trainable variable. Received: "
+                f"{len(self.scales)} for {len(variables)} variables"
+            )
+
+    def _entry(self, entries, variable, default):
+        if entries is None:
+            return default
+        return entries[self._get_variable_index(variable)]
+
+    def update_step(self, gradient, variable, learning_rate):
+        scale = self._entry(self.scales, variable, 1.0)
+        if self.weight_decay and self._entry(self.decayed, variable, True):
+            rate = ops.cast(learning_rate * scale, variable.dtype)
+            self.assign_sub(variable, variable * (self.weight_decay * rate))
+        super().update_step(gradient, variable, learning_rate * scale)
+
+    def _apply_weight_decay(self, variables):
+        """Does nothing: the decay is part of `update_step`, where the scale is known."""
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "scales": self.scales,
+            "decayed": self.decayed,
+        }
+
+
+def layer_wise_adamw(
+    model,
+    learning_rate,
+    layer_decay=1.0,
+    weight_decay=0.05,
+    *,
+    beta_1=0.9,
+    beta_2=0.999,
+    epsilon=1e-8,
+    undecayed=("class_token", "position_table"),
+    **kwargs,
+):
+    """Makes AdamW for fine-tuning: earlier layers learn more slowly.
+
+    The head's factor is 1; every layer before it has `layer_decay` times that of the
+    layer after it. Biases and norms do not decay.
+
+    Args:
+        model: A method or backbone, whose trainable variables the optimizer is for.
+        learning_rate: Float or schedule.
+        layer_decay: Float in (0, 1].
+        weight_decay: Float, decoupled from the gradient.
+        beta_1: Float.
+        beta_2: Float.
+        epsilon: Float.
+        undecayed: Names of further variables that do not decay. MAE decays its class
+            token: there, pass none.
+        **kwargs: See `keras.optimizers.AdamW`.
+
+    Returns:
+        A `LayerWiseAdamW`.
+
+    Reference:
+        Bao et al., BEiT: BERT Pre-Training of Image Transformers, 2022.
+    """
+    if not 0 < layer_decay <= 1:
+        raise ValueError(
+            f"`layer_decay` should be in (0, 1]. Received: {layer_decay}"
+        )
+    variables = model.trainable_variables
+    groups = find_layer_groups(model)
+    if groups is None:
+        if layer_decay != 1:
+            raise ValueError(
+                "`layer_decay` should be 1 for a backbone without `layer_groups()`. "
+                f"Received: layer_decay={layer_decay}"
+            )
+        groups = []
+    scales = [
+        layer_decay ** (len(groups) - number)
+        for number in layer_ids(variables, groups)
+    ]
+    return LayerWiseAdamW(
+        learning_rate,
+        scales=scales,
+        decayed=[decays(variable, undecayed) for variable in variables],
+        weight_decay=weight_decay,
+        beta_1=beta_1,
+        beta_2=beta_2,
+        epsilon=epsilon,
+        **kwargs,
+    )

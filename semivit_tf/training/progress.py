@@ -1,0 +1,103 @@
+"""What does a person see while a stage runs? One line, with the time left."""
+
+import sys
+import time
+
+import keras
+
+
+def clock(seconds):
+    """Returns seconds as `m:ss` or `h:mm:ss`."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{minutes:02d}:{seconds:02d}"
+    return f"{minutes}:{seconds:02d}"
+
+
+class Progress(keras.callbacks.Callback):
+    """Writes one line: renewed in place on a terminal, repeated now and then elsewhere.
+
+    Args:
+        stage: String.
+        epochs: Integer.
+        steps_per_epoch: Integer.
+        shown: Names of the metrics in the line, in order, where they are there.
+        initial_epoch: Integer.
+        stream: Where to write.
+    """
+
+    def __init__(
+        self, stage, epochs, steps_per_epoch, shown, initial_epoch=0, stream=None
+    ):
+        super().__init__()
+        self.stage = stage
+        self.epochs = epochs
+        self.steps_per_epoch = steps_per_epoch
+        self.shown = shown
+        self.stream = stream or sys.stdout
+        self.in_place = self.stream.isatty()
+        self.interval = 0.2 if self.in_place else 15.0
+        self.step = self.first_step = initial_epoch * steps_per_epoch
+        self.logs = {}
+        self._started = self._written = None
+        self._width = 0
+
+    def on_train_begin(self, logs=None):
+        self._written = time.monotonic()
+        total = self.epochs * self.steps_per_epoch
+        again = f", continued at step {self.step}" if self.step else ""
+        self.stream.write(
+            f"{self.stage}: {self.epochs} epochs of {self.steps_per_epoch} steps, "
+            f"{total} in all{again}\n"
+        )
+        self.stream.flush()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step += 1
+        if self._started is None:  # the first step includes compiling
+            self._started, self.first_step = time.monotonic(), self.step
+        self.logs.update(logs or {})
+        if time.monotonic() - self._written >= self.interval:
+            self.write()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.step = (epoch + 1) * self.steps_per_epoch
+        self.logs.update(logs or {})
+
+    def on_train_end(self, logs=None):
+        if self._started is not None:
+            self.write(last=True)
+
+    def line(self):
+        """Returns what there is to say now."""
+        done, total = self.step, self.epochs * self.steps_per_epoch
+        elapsed = time.monotonic() - self._started
+        parts = [f"{self.stage}  epoch {self._epoch(done)}/{self.epochs}"]
+        parts += [
+            f"{name.replace('_', ' ')} {float(self.logs[name]):.3f}"
+            for name in self.shown
+            if name in self.logs
+        ]
+        if done > self.first_step and elapsed > 0:
+            rate = (done - self.first_step) / elapsed
+            parts.append(f"{rate:.1f} steps/s")
+            if done < total:
+                parts.append(f"{clock((total - done) / rate)} left")
+            else:
+                parts.append(f"took {clock(elapsed)}")
+        return "  ".join(parts)
+
+    def _epoch(self, done):
+        return min(self.epochs, -(-done // self.steps_per_epoch))
+
+    def write(self, last=False):
+        """Writes the line, over the one before on a terminal."""
+        line = self.line()
+        if self.in_place:
+            self.stream.write("\r" + line.ljust(self._width) + ("\n" if last else ""))
+            self._width = len(line)
+        else:
+            self.stream.write(line + "\n")
+        self.stream.flush()
+        self._written = time.monotonic()
