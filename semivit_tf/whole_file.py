@@ -28,7 +28,10 @@ def whole_path(path):
 @contextlib.contextmanager
 def open_whole(path):
     """Opens a text file for writing that takes its name when the block succeeds."""
-    with whole_path(path) as aside, open(aside, "w", encoding="utf-8", newline="") as file:
+    with (
+        whole_path(path) as aside,
+        open(aside, "w", encoding="utf-8", newline="") as file,
+    ):
         yield file
 
 

@@ -38,8 +38,8 @@ def cutmix_box(ratio, centre, size):
         within.append((index >= low[:, None]) & (index < high[:, None]))
         covered.append(high - low)
     inside = within[0][:, :, None] & within[1][:, None, :]
-    area = ops.cast(covered[0] * covered[1], "float32")
-    return inside, 1.0 - area / (size[0] * size[1])
+    total = size[0] * size[1]
+    return inside, ops.cast(total - covered[0] * covered[1], "float32") / total
 
 
 def mix_rows(images, partners, ratio, cut, centre):
@@ -171,7 +171,9 @@ def mix_by_confidence(
     other = ops.take(confidence, partner)
     total = confidence + other
     ratio = ops.where(total > 0, confidence / ops.where(total > 0, total, 1.0), 0.5)
-    mixed, ratio = mix_rows(images, ops.take(images, partner, axis=0), ratio, cut, centre)
+    mixed, ratio = mix_rows(
+        images, ops.take(images, partner, axis=0), ratio, cut, centre
+    )
     targets = smoothed_one_hot(labels, num_classes, label_smoothing)
     targets = mix_targets(targets, ops.take(targets, partner, axis=0), ratio)
     return mixed, targets, ops.maximum(confidence, other)

@@ -134,9 +134,7 @@ class ViT(keras.Model):
             )
             for index, rate in enumerate(np.linspace(0, drop_path, depth))
         ]
-        self.norm = keras.layers.LayerNormalization(
-            epsilon=1e-6, name="norm", **shared
-        )
+        self.norm = keras.layers.LayerNormalization(epsilon=1e-6, name="norm", **shared)
         self.build((None, *self.image_shape))
 
     @staticmethod
@@ -148,8 +146,7 @@ class ViT(keras.Model):
             )
         if width % heads:
             raise ValueError(
-                "`heads` should divide `width`. Received: "
-                f"width={width}, heads={heads}"
+                f"`heads` should divide `width`. Received: width={width}, heads={heads}"
             )
         if pooling not in ("mean", "class_token"):
             raise ValueError(

@@ -36,9 +36,15 @@ class RunConfig(Settings):
     precision: str = setting(
         "float32", "Arithmetic.", choices=("float32", "mixed_bfloat16")
     )
-    xla: bool = setting(False, "Compile the training steps by XLA.")
+    xla: str = setting(
+        "auto",
+        "Compile training steps by XLA; auto: in float32 on one device.",
+        choices=("auto", "on", "off"),
+    )
     deterministic: bool = setting(
-        False, "Give the same bits on every run; slower on some devices.", identity=False
+        False,
+        "Give the same bits on every run; slower on some devices.",
+        identity=False,
     )
     validations: int = setting(
         20, "About how often a stage looks at the validation images.", low=1
@@ -115,7 +121,9 @@ class Config:
         for name, group in cls.groups().items():
             fields = {f.name: group.flag(f.name) for f in dataclasses.fields(group)}
             unknown -= set(fields.values())
-            given = {key: values[flag] for key, flag in fields.items() if flag in values}
+            given = {
+                key: values[flag] for key, flag in fields.items() if flag in values
+            }
             groups[name] = group(**given)
         if unknown:
             raise InputError(f"Unknown settings: {', '.join(sorted(unknown))}")

@@ -63,7 +63,9 @@ class Settings:
             value = float(value)
             object.__setattr__(self, field.name, value)
         if type(value) is not expected:
-            raise InputError(f"{flag} should be {expected.__name__}. Received: {value!r}")
+            raise InputError(
+                f"{flag} should be {expected.__name__}. Received: {value!r}"
+            )
         if limits["choices"] and value not in limits["choices"]:
             known = ", ".join(limits["choices"])
             raise InputError(f"{flag} should be one of: {known}. Received: {value!r}")

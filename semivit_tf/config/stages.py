@@ -93,7 +93,10 @@ class SemiFinetuneConfig(_Training):
         0.5, "Share of cutmix, not mixup, on unlabelled images.", low=0.0, high=1.0
     )
     ema_momentum: float = setting(
-        0.9999, "Momentum of the teacher; its memory is 1 / (1 - it).", low=0.0, high=1.0
+        0.9999,
+        "Momentum of the teacher; its memory is 1 / (1 - it).",
+        low=0.0,
+        high=1.0,
     )
     ema_schedule: str = setting(
         "constant", "Momentum over the run.", choices=("constant", "cosine")

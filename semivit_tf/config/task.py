@@ -10,7 +10,9 @@ class DataConfig(Settings):
     """Which images, and which of their labels may be used."""
 
     dataset: str = setting("digits", "Data set by name: digits.")
-    data_dir: str | None = setting(None, "Folder of a data set that is read from files.")
+    data_dir: str | None = setting(
+        None, "Folder of a data set that is read from files."
+    )
     labels_per_class: int | None = setting(
         None, "Labelled training images in each class.", low=1
     )
@@ -18,10 +20,14 @@ class DataConfig(Settings):
         None, "Instead: the labelled share of each class.", low=0.0, high=1.0
     )
     validation_per_class: int = setting(
-        0, "Further labelled images of each class, to compare and never to learn.", low=0
+        0,
+        "Further labelled images of each class, to compare and never to learn.",
+        low=0,
     )
     image_size: int | None = setting(
-        None, "Height and width that images are resized to; default: as they are.", low=1
+        None,
+        "Height and width that images are resized to; default: as they are.",
+        low=1,
     )
     augmentation: str = setting("auto", "Family of views: auto, small, photo or none.")
     augmentation_strength: float = setting(
@@ -44,9 +50,7 @@ class DataConfig(Settings):
 class BackboneConfig(Settings):
     """Which network turns images into features."""
 
-    backbone: str = setting(
-        "vit", "vit, or a published size such as vit_base_patch16."
-    )
+    backbone: str = setting("vit", "vit, or a published size such as vit_base_patch16.")
     patch_size: int | None = setting(None, "Pixels on a side of a patch.", low=1)
     width: int | None = setting(None, "Channels of a token.", low=1)
     depth: int | None = setting(None, "Number of transformer blocks.", low=1)

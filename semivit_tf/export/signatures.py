@@ -49,9 +49,7 @@ class ServedClassifier(tf.Module):
             return central_view(image, (height, width))
 
         spec = tf.TensorSpec(self._image_shape, tf.float32)
-        return self.answers(
-            tf.map_fn(load, image_bytes, fn_output_signature=spec)
-        )
+        return self.answers(tf.map_fn(load, image_bytes, fn_output_signature=spec))
 
     def signatures(self):
         """Returns the signatures by name."""
@@ -63,7 +61,7 @@ class ServedClassifier(tf.Module):
         return {
             "serving_default": answer.get_concrete_function(floats),
             "serving_uint8": answer.get_concrete_function(integers),
-            "serving_bytes": tf.function(
-                self.answers_to_bytes
-            ).get_concrete_function(contents),
+            "serving_bytes": tf.function(self.answers_to_bytes).get_concrete_function(
+                contents
+            ),
         }

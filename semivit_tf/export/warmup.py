@@ -37,7 +37,8 @@ def _prediction_log():
         (3, "signature_name", field.TYPE_STRING, None),
     )
     request = message(
-        "PredictRequest", (1, "model_spec", field.TYPE_MESSAGE, f".{_PACKAGE}.ModelSpec")
+        "PredictRequest",
+        (1, "model_spec", field.TYPE_MESSAGE, f".{_PACKAGE}.ModelSpec"),
     )
     entry = request.nested_type.add(name="InputsEntry")
     entry.options.map_entry = True

@@ -16,9 +16,7 @@ def patchify(images, patch_size):
     """
     height, width, channels = images.shape[1:]
     rows, columns = height // patch_size, width // patch_size
-    grid = ops.reshape(
-        images, (-1, rows, patch_size, columns, patch_size, channels)
-    )
+    grid = ops.reshape(images, (-1, rows, patch_size, columns, patch_size, channels))
     grid = ops.transpose(grid, (0, 1, 3, 2, 4, 5))
     return ops.reshape(grid, (-1, rows * columns, patch_size**2 * channels))
 
@@ -36,13 +34,9 @@ def unpatchify(patches, patch_size, grid):
     """
     rows, columns = grid
     channels = patches.shape[-1] // patch_size**2
-    cells = ops.reshape(
-        patches, (-1, rows, columns, patch_size, patch_size, channels)
-    )
+    cells = ops.reshape(patches, (-1, rows, columns, patch_size, patch_size, channels))
     cells = ops.transpose(cells, (0, 1, 3, 2, 4, 5))
-    return ops.reshape(
-        cells, (-1, rows * patch_size, columns * patch_size, channels)
-    )
+    return ops.reshape(cells, (-1, rows * patch_size, columns * patch_size, channels))
 
 
 @keras.saving.register_keras_serializable(package="semivit_tf")

@@ -130,9 +130,7 @@ class Classifier(LabeledMethod):
 
     def get_config(self):
         config = super().get_config()
-        names = (
-            "num_classes label_smoothing mixup_alpha cutmix_alpha image_shape seed"
-        )
+        names = "num_classes label_smoothing mixup_alpha cutmix_alpha image_shape seed"
         config.update({name: getattr(self, name) for name in names.split()})
         config["backbone"] = keras.saving.serialize_keras_object(self.backbone)
         return config

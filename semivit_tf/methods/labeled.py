@@ -25,6 +25,8 @@ class LabeledMethod(Method):
 
     # === Compiling ===
 
+    loss_function = staticmethod(soft_target_cross_entropy)
+
     def compile(self, optimizer="adamw", loss=None, metrics=None, **kwargs):
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
         if loss is None:
@@ -48,7 +50,10 @@ class LabeledMethod(Method):
     @property
     def metrics(self):
         tested = getattr(self, "_network_metrics", [])
-        return [*super().metrics, *(metric for group in tested for metric in group.metrics)]
+        return [
+            *super().metrics,
+            *(metric for group in tested for metric in group.metrics),
+        ]
 
     # === Steps ===
 

@@ -48,9 +48,7 @@ class MAEDecoder(keras.layers.Layer):
             TransformerBlock(heads, name=f"block{index}", **shared)
             for index in range(depth)
         ]
-        self.norm = keras.layers.LayerNormalization(
-            epsilon=1e-6, name="norm", **shared
-        )
+        self.norm = keras.layers.LayerNormalization(epsilon=1e-6, name="norm", **shared)
         self.prediction = keras.layers.Dense(outputs, name="prediction", **shared)
 
     def build(self, input_shape):

@@ -193,9 +193,7 @@ class SemiSupervised(LabeledMethod):
             "kept": (ops.mean(kept), 1.0),
         }
         if "unlabeled_label" in views:
-            quality = pseudo_label_quality(
-                pseudo_label, views["unlabeled_label"], kept
-            )
+            quality = pseudo_label_quality(pseudo_label, views["unlabeled_label"], kept)
             for name, (counted, total) in quality.items():
                 share = counted / ops.maximum(total, 1.0)
                 terms[f"pseudo_label_{name}"] = (share, total)

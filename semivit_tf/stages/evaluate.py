@@ -8,8 +8,6 @@ from semivit_tf.evaluation.metrics import evaluate_probabilities
 from semivit_tf.evaluation.tables import results_table
 from semivit_tf.training.checkpoints import load_weights
 
-STAGE = "evaluate"
-
 # Whose weights each stage leaves, in the order of the table.
 EVALUATED = (
     ("finetune", "student"),
@@ -19,30 +17,34 @@ EVALUATED = (
 
 
 def predict_test(run, network):
-    """Returns the test labels `[N]` and a network's probabilities `[N, K]`."""
-    labels, probabilities = [], []
+    """Returns a function from a weights file to `(labels [N], probabilities [N, K])`."""
 
     @tf.function
     def probabilities_of(images):
         logits = tf.cast(network(images, training=False), tf.float32)
         return tf.nn.softmax(logits)
 
-    for images, truth in run.data.test():
-        labels.append(truth.numpy())
-        probabilities.append(probabilities_of(images).numpy())
-    return np.concatenate(labels), np.concatenate(probabilities)
+    def predict(path):
+        load_weights(network, path)
+        pairs = [
+            (labels, probabilities_of(images)) for images, labels in run.data.test()
+        ]
+        return tuple(np.concatenate(part) for part in zip(*pairs, strict=True))
+
+    return predict
 
 
 def evaluate(run):
-    """Tests all weights that are there; writes `evaluation.json`, prints the table."""
-    network = run.classifier()
+    """Tests all weights that are there; writes and returns `evaluation.json`."""
+    there = [key for key in EVALUATED if run.folder.stage(key[0]).done]
+    before = run.folder.read_json("evaluation.json")
+    if before and [(r["stage"], r["weights"]) for r in before["results"]] == there:
+        return before
+    predict = predict_test(run, run.classifier())
     split = run.data.split
     results, predicted = [], {}
-    for stage, weights in EVALUATED:
-        if not run.folder.stage(stage).done:
-            continue
-        load_weights(network, run.folder.stage(stage).weights(weights))
-        labels, probabilities = predict_test(run, network)
+    for stage, weights in there:
+        labels, probabilities = predict(run.folder.stage(stage).weights(weights))
         predicted[stage, weights] = probabilities.argmax(axis=1)
         results.append(
             {
@@ -54,13 +56,12 @@ def evaluate(run):
             }
         )
     content = {"results": results}
-    before, after = EVALUATED[0], EVALUATED[-1]
-    if before in predicted and after in predicted:
+    first, last = EVALUATED[0], EVALUATED[-1]
+    if last in predicted:
         content["teacher_against_finetune"] = compare_predictions(
-            labels, predicted[before], predicted[after]
+            labels, predicted[first], predicted[last]
         )
     run.folder.write_json("evaluation.json", content)
-    run.folder.stage(STAGE).finish(evaluated=[list(key) for key in predicted])
     return content
 
 

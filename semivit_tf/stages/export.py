@@ -4,8 +4,6 @@ from semivit_tf.config.settings import InputError
 from semivit_tf.export.saved_model import export_saved_model
 from semivit_tf.training.checkpoints import load_weights
 
-STAGE = "export"
-
 
 def served_weights(run):
     """Returns the (stage, weights) to serve: the latest stage, the teacher if it has one."""
@@ -17,18 +15,32 @@ def served_weights(run):
     return "finetune", "student"
 
 
-def export(run):
-    """Writes `export/<version>/`."""
+def check_version(run):
+    """Refuses to replace a version that is already served by other weights."""
+    exported = run.folder.read_json("export.json") or {}
+    version = str(run.config.run.export_version)
     stage, weights = served_weights(run)
+    before = exported.get(version)
+    if before and before != [stage, weights]:
+        raise InputError(
+            f"--export_version={version} exists and holds {' '.join(before)}; "
+            f"choose another number for {stage} {weights}"
+        )
+    return exported
+
+
+def export(run):
+    """Writes `export/<version>/`, unless it is there; returns its path."""
+    exported = check_version(run)
+    stage, weights = served_weights(run)
+    version = run.config.run.export_version
+    path = run.folder.path / "export" / str(version)
+    if str(version) in exported and path.exists():
+        return path
     network = run.classifier(name=weights)
     load_weights(network, run.folder.stage(stage).weights(weights))
-    version = run.config.run.export_version
-    path = export_saved_model(
-        network,
-        run.folder.path / "export",
-        run.data.class_names,
-        version,
-        weights=weights,
+    export_saved_model(
+        network, path.parent, run.data.class_names, version, weights=weights
     )
-    run.folder.stage(STAGE).finish(stage=stage, weights=weights, version=version)
+    run.folder.write_json("export.json", {**exported, str(version): [stage, weights]})
     return path

@@ -41,8 +41,11 @@ def prepare(config):
         raise InputError("--workdir should name the folder of the run. Received: none")
     folder = RunFolder(config.run.workdir)
     folder.check(config)
-    if config.run.xla and config.run.strategy != "none":
-        raise InputError("--xla needs --strategy=none: XLA and replicas exclude each other")
+    if config.run.xla == "on" and config.run.strategy in ("mirrored", "multi_worker"):
+        raise InputError(
+            f"--xla=on excludes --strategy={config.run.strategy}: Keras compiles a "
+            "step for one device only"
+        )
     with input_errors():
         strategy = create_strategy(
             config.run.strategy, config.run.logical_cpus, config.run.tpu

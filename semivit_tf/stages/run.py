@@ -29,6 +29,19 @@ class Run:
         """The number of classes."""
         return len(self.data.class_names)
 
+    @property
+    def compiles_by_xla(self):
+        """Whether training steps are compiled by XLA.
+
+        Measured on processors: it pays in float32 and costs in bfloat16. Keras leaves it
+        out when operations have to be deterministic, and over several devices.
+        """
+        settings = self.config.run
+        if settings.xla != "auto":
+            return settings.xla == "on"
+        alone = settings.strategy == "none" and not settings.deterministic
+        return alone and settings.precision == "float32"
+
     def seed_stage(self, name):
         """Gives a stage its own seed, so it starts the same whatever ran before."""
         keras.utils.set_random_seed(
@@ -80,7 +93,7 @@ class Run:
 
     def compile(self, model, optimizer):
         """Compiles a method as the run wants its steps carried out."""
-        model.compile(optimizer, jit_compile=self.config.run.xla)
+        model.compile(optimizer, jit_compile=self.compiles_by_xla)
 
     def train(self, model, stream, *, stage, settings, steps_per_epoch, callbacks=()):
         """Trains a stage's compiled model in its folder."""

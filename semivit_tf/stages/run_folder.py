@@ -124,3 +124,8 @@ class RunFolder:
         """Writes a result of the run as JSON."""
         with open_whole(self.path / name) as file:
             json.dump(content, file, indent=2)
+
+    def read_json(self, name):
+        """Returns what `write_json` wrote, or None."""
+        file = self.path / name
+        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+
 def decays(variable, undecayed):
     """Returns whether weight decay applies: to matrices, unless exempt by name."""
     return len(variable.shape) > 1 and variable.name not in undecayed
@@ -117,9 +118,7 @@ def layer_wise_adamw(
         Bao et al., BEiT: BERT Pre-Training of Image Transformers, 2022.
     """
     if not 0 < layer_decay <= 1:
-        raise ValueError(
-            f"`layer_decay` should be in (0, 1]. Received: {layer_decay}"
-        )
+        raise ValueError(f"`layer_decay` should be in (0, 1]. Received: {layer_decay}")
     variables = model.trainable_variables
     groups = find_layer_groups(model)
     if groups is None:
@@ -130,8 +129,7 @@ def layer_wise_adamw(
             )
         groups = []
     scales = [
-        layer_decay ** (len(groups) - number)
-        for number in layer_ids(variables, groups)
+        layer_decay ** (len(groups) - number) for number in layer_ids(variables, groups)
     ]
     return LayerWiseAdamW(
         learning_rate,

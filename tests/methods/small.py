@@ -1,0 +1,34 @@
+"""Small networks and batches for the tests of methods."""
+
+import keras
+import numpy as np
+
+from semivit_tf.backbones.vit import ViT
+
+
+def small_vit(**options):
+    """A ViT for 8x8 grey images with about 3,000 weights."""
+    arguments = {"image_size": 8, "patch_size": 4, "width": 16, "depth": 2, "heads": 2}
+    return ViT(**{**arguments, "channels": 1, "name": "vit", **options})
+
+
+def semi_batch(labeled=4, unlabeled=12, seed=0, classes=3):
+    """A batch `({image, weak, strong, unlabeled_label}, label)` of noise."""
+    generator = np.random.default_rng(seed)
+
+    def images(count):
+        return generator.uniform(0, 255, (count, 8, 8, 1)).astype("float32")
+
+    views = {
+        "image": images(labeled),
+        "weak": images(unlabeled),
+        "strong": images(unlabeled),
+        "unlabeled_label": generator.integers(0, classes, unlabeled).astype("int32"),
+    }
+    return views, generator.integers(0, classes, labeled).astype("int32")
+
+
+def sharpen(model, scale=50.0):
+    """Gives a network's head weights of a size that makes confident predictions."""
+    kernel = model.head.kernel
+    kernel.assign(keras.random.normal(kernel.shape, stddev=scale / 16, seed=1))
