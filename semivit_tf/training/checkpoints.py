@@ -61,7 +61,7 @@ def read_arrays(path):
 
 def _write(path, variables, metadata):
     arrays = {
-        name: np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
+        name: np.array(keras.ops.convert_to_numpy(variable), order="C")
         for name, variable in variables.items()
     }
     with whole_path(path) as aside:
@@ -122,9 +122,10 @@ class Checkpoints:
 
 
 def _state(model):
+    # By number: Keras counts unnamed objects up, so paths differ from run to run.
     groups = {"model": model.variables, "optimizer": model.optimizer.variables}
     return {
-        f"{group}/{number:05d}/{variable.path}": variable
+        f"{group}/{number:05d}/{variable.name}": variable
         for group, variables in groups.items()
         for number, variable in enumerate(variables)
     }

@@ -89,8 +89,7 @@ def test_momentum_may_be_a_schedule():
 def test_fit_adds_a_teacher_callback_with_the_default_momentum():
     model, start, history = trained(3, callbacks=[])
     expected = [
-        old * 0.9999**3
-        + 0.0001 * (0.9999**2 * s1 + 0.9999 * s2 + s3)
+        old * 0.9999**3 + 0.0001 * (0.9999**2 * s1 + 0.9999 * s2 + s3)
         for old, s1, s2, s3 in zip(start, *history, strict=True)
     ]
     moved = 0.0

@@ -50,7 +50,9 @@ def test_visible_targets_do_not_matter(monkeypatch):
     targets = np.array(model.targets(images()))
     for change_visible, same in ((True, True), (False, False)):
         changed = targets.copy()
-        rows = np.asarray(shuffle)[:, :4] if change_visible else np.asarray(shuffle)[:, 4:]
+        rows = (
+            np.asarray(shuffle)[:, :4] if change_visible else np.asarray(shuffle)[:, 4:]
+        )
         for sample in range(3):
             changed[sample, rows[sample]] += 10
         monkeypatch.setattr(model, "targets", lambda _, c=changed: c)

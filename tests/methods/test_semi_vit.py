@@ -24,9 +24,9 @@ def test_total_loss_equals_numpy_when_every_row_mixes_with_itself(monkeypatch):
     real_argsort = keras.ops.argsort
     monkeypatch.setattr(
         "semivit_tf.augment.mixing.ops.argsort",
-        lambda x, **kwargs: tf.range(tf.shape(x)[0])
-        if len(x.shape) == 1
-        else real_argsort(x, **kwargs),
+        lambda x, **kwargs: (
+            tf.range(tf.shape(x)[0]) if len(x.shape) == 1 else real_argsort(x, **kwargs)
+        ),
     )
     model = build(unlabeled_weight=5.0)
     views, labels = semi_batch()
@@ -149,7 +149,9 @@ def test_fit_learns_and_logs_whose_weights_it_measures():
         assert f"val_{name}_loss" in history
     logits = np.asarray(model.teacher(views["image"]))
     np.testing.assert_allclose(
-        history["val_teacher_accuracy"][-1], (logits.argmax(1) == labels).mean(), rtol=1e-6
+        history["val_teacher_accuracy"][-1],
+        (logits.argmax(1) == labels).mean(),
+        rtol=1e-6,
     )
     predicted = model.predict(views["image"], verbose=0)
     np.testing.assert_allclose(predicted, logits, atol=1e-5)

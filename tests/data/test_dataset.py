@@ -1,0 +1,119 @@
+"""Batches of the embedded digits: right images, right labels, from any step."""
+
+import itertools
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits as sklearn_digits
+
+from semivit_tf.data.array_source import ArraySource
+from semivit_tf.data.dataset import load_dataset
+
+
+def digits(**options):
+    return load_dataset("digits", labels_per_class=4, seed=0, **options)
+
+
+def test_digits_are_scikit_learns_in_a_fixed_split():
+    data = digits()
+    assert (len(data.train_source), len(data.test_source)) == (1438, 359)
+    assert data.image_shape == (8, 8, 1)
+    together = np.concatenate([data.train_source.images, data.test_source.images])
+    labels = np.concatenate([data.train_source.labels, data.test_source.labels])
+    original = sklearn_digits()
+    scaled = np.round(original.images * 255 / 16).astype("uint8")
+
+    def rows(images, labels):
+        return sorted(zip(map(bytes, images.reshape(1797, -1)), labels, strict=True))
+
+    assert rows(together, labels.tolist()) == rows(scaled, original.target.tolist())
+    assert np.bincount(data.test_source.labels).min() >= 25
+
+
+def test_labelled_batches_hold_the_labelled_images_only():
+    data = digits(augmentation="none")
+    images, labels = next(iter(data.labeled(40)))
+    known = {
+        bytes(data.train_source.images[i]): data.train_source.labels[i]
+        for i in data.split.labeled
+    }
+    found = [known[bytes(image.astype("uint8"))] for image in images.numpy()]
+    np.testing.assert_array_equal(found, labels)
+    np.testing.assert_array_equal(np.bincount(labels), [4] * 10)
+
+
+def test_weak_and_strong_are_views_of_the_same_images():
+    data = digits(augmentation="none")
+    views, _ = next(iter(data.semi_supervised(8, unlabeled_per_labeled=3)))
+    np.testing.assert_array_equal(views["weak"], views["strong"])
+    assert views["weak"].shape == (24, 8, 8, 1)
+    other, _ = next(iter(digits().semi_supervised(8, unlabeled_per_labeled=3)))
+    np.testing.assert_array_equal(other["unlabeled_label"], views["unlabeled_label"])
+    assert np.abs(np.asarray(other["weak"] - other["strong"])).max() > 10
+
+
+def test_streams_start_at_any_step_bit_for_bit():
+    data = digits()
+    for stream in (
+        lambda step: data.semi_supervised(8, start_step=step),
+        lambda step: data.labeled(16, start_step=step),
+        lambda step: data.images(300, start_step=step),
+    ):
+        whole = list(itertools.islice(stream(0), 9))
+        later = list(itertools.islice(stream(6), 3))
+        for first, second in zip(whole[6:], later, strict=True):
+            for a, b in zip(leaves(first), leaves(second), strict=True):
+                np.testing.assert_array_equal(a, b)
+
+
+def leaves(batch):
+    if isinstance(batch, dict):
+        return [batch[name] for name in sorted(batch)]
+    if isinstance(batch, tuple):
+        return [leaf for part in batch for leaf in leaves(part)]
+    return [batch]
+
+
+def test_pretraining_sees_all_but_validation_images():
+    data = digits(augmentation="none", validation_per_class=3)
+    seen = {
+        bytes(image.astype("uint8"))
+        for batch in itertools.islice(data.images(200), 8)
+        for image in batch.numpy()
+    }
+    images = data.train_source.images
+    validation = {bytes(images[i]) for i in data.split.validation}
+    others = np.setdiff1d(np.arange(1438), data.split.validation)
+    rest = {bytes(images[i]) for i in others}
+    assert seen == rest
+    assert validation - rest and not (validation - rest) & seen
+
+
+def test_test_images_come_once_in_order():
+    data = digits()
+    batches = list(data.test(batch_size=100))
+    assert [len(labels) for _, labels in batches] == [100, 100, 100, 59]
+    images = np.concatenate([images for images, _ in batches])
+    np.testing.assert_array_equal(images, data.test_source.images)
+    assert data.validation() is None
+
+
+def test_images_are_resized_when_asked():
+    data = digits(image_size=12)
+    images, _ = next(iter(data.test()))
+    assert images.shape[1:] == data.image_shape == (12, 12, 1)
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(ValueError, match="one of: digits. Received: 'mnist'"):
+        load_dataset("mnist")
+
+
+def test_arrays_of_the_wrong_kind_are_refused():
+    good = np.zeros((3, 4, 4, 1), "uint8")
+    with pytest.raises(ValueError, match="uint8 array"):
+        ArraySource(good.astype("float32"), [0, 1, 0], ["a", "b"])
+    with pytest.raises(ValueError, match="one entry per image"):
+        ArraySource(good, [0, 1], ["a", "b"])
+    with pytest.raises(ValueError, match="below the number of class names"):
+        ArraySource(good, [0, 1, 2], ["a", "b"])

@@ -1,0 +1,66 @@
+"""Metrics by hand and against scikit-learn."""
+
+import numpy as np
+from scipy.stats import binom
+from sklearn.metrics import f1_score
+
+from semivit_tf.evaluation.comparison import compare_predictions, verdict
+from semivit_tf.evaluation.metrics import evaluate_probabilities, top_k_accuracy
+from semivit_tf.evaluation.tables import results_table
+
+
+def test_top_k_by_hand():
+    probabilities = [[0.5, 0.3, 0.2], [0.1, 0.2, 0.7], [0.4, 0.4, 0.2]]
+    assert top_k_accuracy([1, 2, 1], probabilities, 1) == 1 / 3
+    assert top_k_accuracy([1, 2, 1], probabilities, 2) == 1.0
+
+
+def test_report_agrees_with_scikit_learn():
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 4, 200)
+    probabilities = generator.dirichlet(np.ones(4), 200)
+    report = evaluate_probabilities(labels, probabilities, list("abcd"))
+    predicted = probabilities.argmax(axis=1)
+    assert report["accuracy"] == (predicted == labels).mean()
+    np.testing.assert_allclose(
+        report["macro_f1"], f1_score(labels, predicted, average="macro")
+    )
+    np.testing.assert_allclose(
+        report["cross_entropy"], -np.log(probabilities[np.arange(200), labels]).mean()
+    )
+    assert np.sum(report["confusion"]) == 200
+    assert sum(row["images"] for row in report["classes"]) == 200
+    for number, row in enumerate(report["classes"]):
+        of_class = labels == number
+        np.testing.assert_allclose(
+            row["recall"], (predicted[of_class] == number).mean()
+        )
+
+
+def test_comparison_counts_and_tests_exactly():
+    labels = np.zeros(20, int)
+    before = np.array([1] * 9 + [0] * 11)
+    after = np.array([0] * 9 + [1] * 1 + [0] * 10)
+    result = compare_predictions(labels, before, after)
+    assert (result["repaired"], result["broken"]) == (9, 1)
+    np.testing.assert_allclose(result["accuracy_change"], 8 / 20)
+    np.testing.assert_allclose(result["p_value"], 2 * binom.cdf(1, 10, 0.5))
+    assert verdict(result, 20).startswith("The unlabelled images helped (+40.0 points")
+    reverse = compare_predictions(labels, after, before)
+    assert "images hurt (-40.0" in verdict(reverse, 20)
+
+
+def test_equal_predictions_make_no_difference():
+    same = compare_predictions([0, 1], [0, 0], [0, 0])
+    assert same["p_value"] == 1.0
+    assert "no clear difference (+0.0 points on 2" in verdict(same, 2)
+
+
+def test_table_is_aligned():
+    row = {"stage": "finetune", "weights": "student", "labels_used": 40}
+    table = results_table([{**row, "accuracy": 0.87654, "top5_accuracy": 1.0}])
+    assert table.splitlines() == [
+        "stage     weights  labels used  test accuracy  top-5",
+        "--------  -------  -----------  -------------  --------",
+        "finetune  student  40           87.65 %        100.00 %",
+    ]

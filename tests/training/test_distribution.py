@@ -1,0 +1,35 @@
+"""Strategies by name, and refusals in one line."""
+
+import pytest
+import tensorflow as tf
+
+from semivit_tf.training.distribution import check_batch_size, create_strategy
+
+
+def test_one_device_is_the_default():
+    assert create_strategy("none") is tf.distribute.get_strategy()
+
+
+def test_mirrored_uses_the_logical_processors():
+    assert create_strategy("mirrored", logical_cpus=2).num_replicas_in_sync == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("ring",), "Received: 'ring'"),
+        (("none", 2), "logical_cpus=2 needs strategy=mirrored"),
+        (("multi_worker",), "strategy=multi_worker is not offered"),
+        (("tpu",), "strategy=tpu found no TPU"),
+    ],
+)
+def test_refusals(arguments, message):
+    with pytest.raises(ValueError, match=message) as error:
+        create_strategy(*arguments)
+    assert "\n" not in str(error.value)
+
+
+def test_batches_are_shared_equally():
+    check_batch_size("semi_batch_size", 8, 2)
+    with pytest.raises(ValueError, match="--semi_batch_size should be a multiple of"):
+        check_batch_size("semi_batch_size", 7, 2)

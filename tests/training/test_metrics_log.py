@@ -1,0 +1,27 @@
+"""Curves that a continued run does not contain twice."""
+
+import json
+import types
+
+from semivit_tf.training.metrics_log import MetricsLog
+
+
+def log(folder, epochs, initial_epoch=0):
+    callback = MetricsLog(folder, initial_epoch)
+    callback.set_model(
+        types.SimpleNamespace(optimizer=types.SimpleNamespace(iterations=7))
+    )
+    for epoch in epochs:
+        callback.on_epoch_end(epoch, {"loss": epoch / 2})
+    callback.on_train_end()
+
+
+def test_lines_after_the_checkpoint_come_again_once(tmp_path):
+    log(tmp_path, range(0, 5))
+    log(tmp_path, range(3, 6), initial_epoch=3)
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    entries = [json.loads(line) for line in lines]
+    assert [entry["epoch"] for entry in entries] == [1, 2, 3, 4, 5, 6]
+    assert [entry["loss"] for entry in entries] == [0, 0.5, 1.0, 1.5, 2.0, 2.5]
+    assert {entry["step"] for entry in entries} == {7}
+    assert list((tmp_path / "tensorboard").glob("events*"))

@@ -1,0 +1,49 @@
+"""What a person reads while a stage runs."""
+
+import io
+import types
+
+import pytest
+
+from semivit_tf.training.progress import Progress, clock
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0, "0:00"), (59.6, "1:00"), (61, "1:01"), (3723, "1:02:03")]
+)
+def test_clock(seconds, shown):
+    assert clock(seconds) == shown
+
+
+def run(monkeypatch, terminal):
+    now = [0.0]
+    monkeypatch.setattr(
+        "semivit_tf.training.progress.time",
+        types.SimpleNamespace(monotonic=lambda: now[0]),
+    )
+    stream = io.StringIO()
+    stream.isatty = lambda: terminal
+    progress = Progress("finetune", 4, 5, ("loss", "absent"), stream=stream)
+    progress.on_train_begin()
+    for epoch in range(4):
+        for batch in range(5):
+            now[0] += 2.0
+            progress.on_train_batch_end(batch, {"loss": 0.5})
+        progress.on_epoch_end(epoch, {"loss": 0.25})
+    progress.on_train_end()
+    return stream.getvalue()
+
+
+def test_lines_state_epoch_metric_rate_and_time_left(monkeypatch):
+    lines = run(monkeypatch, terminal=False).splitlines()
+    assert lines[0] == "finetune: 4 epochs of 5 steps, 20 in all"
+    # After 8 steps of 2 seconds: 12 steps are left.
+    assert lines[1] == "finetune  epoch 2/4  loss 0.500  0.5 steps/s  0:24 left"
+    assert lines[-1] == "finetune  epoch 4/4  loss 0.250  0.5 steps/s  took 0:38"
+    assert len(lines) == 4
+
+
+def test_on_a_terminal_one_line_is_renewed(monkeypatch):
+    text = run(monkeypatch, terminal=True)
+    assert text.count("\n") == 2
+    assert text.count("\r") == 21

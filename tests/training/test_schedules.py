@@ -1,0 +1,49 @@
+"""Learning rates and momenta at the first, the turning and the last step."""
+
+import numpy as np
+import pytest
+
+from semivit_tf.training.schedules import (
+    CosineMomentum,
+    WarmupCosine,
+    scaled_learning_rate,
+)
+
+
+def test_learning_rate_scales_with_labelled_images():
+    assert scaled_learning_rate(1e-3, 128) == 5e-4  # ViT-B, stage 3
+    assert scaled_learning_rate(1.5e-4, 4096) == pytest.approx(2.4e-3)  # MAE
+
+
+def test_warmup_cosine_equals_the_formula_everywhere():
+    peak, minimum, warmup, total = 2e-3, 1e-6, 10, 60
+    schedule = WarmupCosine(peak, total, warmup, minimum)
+    steps = np.arange(81)
+    falling = minimum + (peak - minimum) * 0.5 * (
+        1 + np.cos(np.pi * np.clip((steps - warmup) / (total - warmup), 0, 1))
+    )
+    expected = np.where(steps < warmup, peak * steps / warmup, falling)
+    rates = np.array([float(schedule(step)) for step in steps])
+    np.testing.assert_allclose(rates, expected, rtol=1e-4, atol=1e-9)
+    assert rates[0] == 0
+    np.testing.assert_allclose(rates[warmup], peak, rtol=1e-6)
+    np.testing.assert_allclose(rates[[total, 80]], minimum, rtol=1e-2)
+    assert (np.diff(rates[warmup : total + 1]) < 0).all()
+
+
+def test_no_warmup_starts_at_the_peak():
+    assert float(WarmupCosine(0.5, 10)(0)) == 0.5
+
+
+def test_warmup_longer_than_the_run_is_refused():
+    with pytest.raises(ValueError, match="warmup_steps=11, total_steps=10"):
+        WarmupCosine(1.0, 10, 11)
+
+
+def test_momentum_rises_from_its_start_to_one():
+    momentum = CosineMomentum(0.996, 100)
+    np.testing.assert_allclose(
+        [float(momentum(step)) for step in (0, 50, 100, 150)],
+        [0.996, 0.998, 1.0, 1.0],
+        rtol=1e-6,
+    )
