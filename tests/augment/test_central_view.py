@@ -17,7 +17,9 @@ def test_the_central_box_is_resized_as_pillow_does():
     ours = np.asarray(central_view(image, (24, 24)))
     box = Image.fromarray(image).crop((20, 0, 80, 60))
     pillow = np.asarray(box.resize((24, 24), Image.Resampling.BICUBIC), "float32")
-    assert np.abs(ours - pillow).max() < 1.5  # Pillow rounds to whole grey levels, twice
+    assert (
+        np.abs(ours - pillow).max() < 1.5
+    )  # Pillow rounds to whole grey levels, twice
 
 
 def test_a_tall_thin_image_keeps_at_least_a_pixel():

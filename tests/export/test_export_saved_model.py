@@ -1,0 +1,215 @@
+"""The served model: same answers as Keras, with nothing but TensorFlow."""
+
+import json
+import pathlib
+import subprocess
+import sys
+import textwrap
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from semivit_tf.export.saved_model import export_saved_model
+from semivit_tf.methods.classifier import Classifier
+from semivit_tf.methods.semi_vit import SemiViT
+from tests.methods.small import sharpen, small_vit
+
+NAMES = [f"name {number}" for number in range(7)]
+
+
+def jpeg(image):
+    return tf.io.encode_jpeg(image, quality=95).numpy()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """A folder with an exported model, the model, and images in all forms."""
+    keras.utils.set_random_seed(0)
+    model = SemiViT(small_vit(image_size=16, channels=3), 7)
+    sharpen(model.student)
+    sharpen(model.teacher, scale=30)
+    folder = tmp_path_factory.mktemp("served")
+    path = export_saved_model(model, folder / "model", NAMES, version=3)
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (5, 16, 16, 3)).astype("uint8")
+    np.save(folder / "images.npy", images)
+    contents = [jpeg(images[0]), tf.io.encode_png(images[1]).numpy()]
+    probabilities = keras.ops.softmax(model.teacher(images)).numpy()
+    decoded = np.stack([tf.io.decode_image(c).numpy() for c in contents])
+    from_bytes = keras.ops.softmax(model.teacher(decoded)).numpy()
+    for number, content in enumerate(contents):
+        (folder / f"{number}.bin").write_bytes(content)
+    return folder, path, model, images, contents, probabilities, from_bytes
+
+
+def test_folder_is_laid_out_for_tf_serving(served):
+    folder, path, *_ = served
+    assert path == folder / "model" / "3"
+    assert [p.name for p in (folder / "model").iterdir()] == ["3"]
+    assert (path / "saved_model.pb").exists()
+    assert (path / "assets" / "class_names.txt").read_text().splitlines() == NAMES
+    described = json.loads((path / "assets" / "preprocessing.json").read_text())
+    assert described["image_shape"] == [16, 16, 3]
+    assert described["weights"] == "teacher"
+
+
+def test_answers_without_keras_and_without_this_package(served):
+    """A process in which importing either is an error."""
+    folder, path, _, _, _, probabilities, from_bytes = served
+    script = textwrap.dedent(
+        f"""
+        import importlib.machinery, sys
+        class Refuse:  # TensorFlow looks for keras, but does not need to import it
+            def find_spec(self, name, *rest):
+                if name.split(".")[0] in ("keras", "semivit_tf", "tf_keras"):
+                    return importlib.machinery.ModuleSpec(name, self, origin="none/x")
+            def create_module(self, spec):
+                raise ImportError(spec.name + " is refused")
+            def exec_module(self, module):
+                pass
+        sys.meta_path.insert(0, Refuse())
+        import numpy as np, tensorflow as tf
+        model = tf.saved_model.load({str(path)!r})
+        images = np.load({str(folder / "images.npy")!r})
+        given = dict(
+            serving_default=dict(images=tf.constant(images.astype("float32"))),
+            serving_uint8=dict(images=tf.constant(images)),
+            serving_bytes=dict(image_bytes=tf.constant([
+                open({str(folder)!r} + f"/{{n}}.bin", "rb").read() for n in (0, 1)])),
+        )
+        answers = {{}}
+        for name, inputs in given.items():
+            for key, value in model.signatures[name](**inputs).items():
+                answers[name + "/" + key] = value.numpy()
+        np.savez({str(folder / "answers.npz")!r}, **answers)
+        assert not [m for m in sys.modules if m.split(".")[0] in ("keras", "semivit_tf")]
+        """
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=folder)
+    answers = dict(np.load(folder / "answers.npz"))
+    expected = {
+        "serving_default": (probabilities, 1e-5),
+        "serving_uint8": (probabilities, 1e-5),
+        "serving_bytes": (from_bytes, 1e-4),
+    }
+    for name, (wanted, tolerance) in expected.items():
+        given = answers[f"{name}/probabilities"]
+        np.testing.assert_allclose(given, wanted, atol=tolerance)
+        order = np.argsort(-given, axis=1, kind="stable")[:, :5]
+        np.testing.assert_array_equal(answers[f"{name}/class_index"], order[:, 0])
+        np.testing.assert_array_equal(answers[f"{name}/top_class_indices"], order)
+        names = np.array(NAMES, "S")[order]
+        np.testing.assert_array_equal(answers[f"{name}/top_class_names"], names)
+        np.testing.assert_array_equal(answers[f"{name}/class_name"], names[:, 0])
+        np.testing.assert_allclose(
+            answers[f"{name}/top_probabilities"],
+            np.take_along_axis(given, order, axis=1),
+        )
+    assert probabilities.std() > 0.05  # the answers differ between images and classes
+
+
+def test_answers_through_saved_model_cli(served):
+    folder, path, _, _, _, probabilities, _ = served
+    tool = pathlib.Path(sys.executable).parent / "saved_model_cli"
+    subprocess.run(
+        [
+            tool,
+            "run",
+            *("--dir", path, "--tag_set", "serve"),
+            *("--signature_def", "serving_uint8"),
+            *("--inputs", f"images={folder / 'images.npy'}"),
+            *("--outdir", folder, "--overwrite"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    np.testing.assert_allclose(
+        np.load(folder / "probabilities.npy"), probabilities, atol=1e-5
+    )
+
+
+def test_the_teacher_is_served_unless_told_otherwise(served, tmp_path):
+    _, _, model, images, _, probabilities, _ = served
+    path = export_saved_model(model, tmp_path, NAMES, weights="student")
+    answer = tf.saved_model.load(str(path)).signatures["serving_uint8"](
+        images=tf.constant(images)
+    )
+    student = keras.ops.softmax(model.student(images)).numpy()
+    np.testing.assert_allclose(answer["probabilities"], student, atol=1e-5)
+    assert np.abs(student - probabilities).max() > 0.01
+
+
+def test_a_broken_file_is_an_error_and_the_next_request_is_answered(served):
+    _, path, _, _, contents, _, from_bytes = served
+    ask = tf.saved_model.load(str(path)).signatures["serving_bytes"]
+    for broken in (contents[0][:200], contents[1][:-40], b"", b"not an image"):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            ask(image_bytes=tf.constant([contents[0], broken]))
+    answer = ask(image_bytes=tf.constant(contents))
+    np.testing.assert_allclose(answer["probabilities"], from_bytes, atol=1e-4)
+
+
+def test_files_of_any_size_and_colour_are_resized(served):
+    _, path, *_ = served
+    ask = tf.saved_model.load(str(path)).signatures["serving_bytes"]
+    grey = tf.io.encode_png(np.full((40, 70, 1), 90, "uint8")).numpy()
+    small = tf.io.encode_jpeg(np.full((5, 9, 3), 90, "uint8")).numpy()
+    answer = ask(image_bytes=tf.constant([grey, small]))
+    np.testing.assert_allclose(
+        answer["probabilities"][0], answer["probabilities"][1], atol=1e-4
+    )
+
+
+def test_warmup_requests_are_read_by_the_servers_protocol(served):
+    """The official messages parse the records, and the model answers them."""
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    _, path, *_ = served
+    model = tf.saved_model.load(str(path))
+    file = path / "assets.extra" / "tf_serving_warmup_requests"
+    asked = []
+    for record in tf.data.TFRecordDataset(str(file)):
+        log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
+        assert log.WhichOneof("log_type") == "predict_log"
+        request = log.predict_log.request
+        signature = request.model_spec.signature_name
+        inputs = {
+            name: tf.constant(tf.make_ndarray(value))
+            for name, value in request.inputs.items()
+        }
+        answer = model.signatures[signature](**inputs)
+        assert answer["probabilities"].shape == (1, 7)
+        asked.append(signature)
+    assert sorted(asked) == sorted(model.signatures)
+
+
+def test_any_model_to_logits_with_an_image_shape(tmp_path):
+    model = Classifier(small_vit(), 3)
+    path = export_saved_model(model, tmp_path)
+    names = (path / "assets" / "class_names.txt").read_text().split()
+    assert names == ["0", "1", "2"]
+
+
+def test_models_made_under_mirrored_are_exported(tmp_path, mirrored):
+    with mirrored.scope():
+        model = SemiViT(small_vit(), 3)
+    images = np.random.default_rng(0).uniform(0, 255, (2, 8, 8, 1)).astype("float32")
+    path = export_saved_model(model, tmp_path)
+    answer = tf.saved_model.load(str(path)).signatures["serving_default"](
+        images=tf.constant(images)
+    )
+    expected = keras.ops.softmax(model.teacher(images))
+    np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
+
+
+def test_wrong_arguments_write_nothing(tmp_path):
+    model = Classifier(small_vit(), 3)
+    with pytest.raises(ValueError, match="should have 3 entries. Received: 2"):
+        export_saved_model(model, tmp_path, ["a", "b"])
+    with pytest.raises(ValueError, match="positive integer"):
+        export_saved_model(model, tmp_path, version=0)
+    with pytest.raises(ValueError, match="Received: 'best'"):
+        export_saved_model(model, tmp_path, weights="best")
+    assert not list(tmp_path.iterdir())
