@@ -61,7 +61,7 @@ def read_arrays(path):
 
 def _write(path, variables, metadata):
     arrays = {
-        name: np.array(keras.ops.convert_to_numpy(variable), order="C")
+        name: np.array(variable.numpy(), order="C")
         for name, variable in variables.items()
     }
     with whole_path(path) as aside:
@@ -103,7 +103,7 @@ class Checkpoints:
 
     def save(self, model, epoch):
         """Writes the state after `epoch` epochs and forgets the oldest."""
-        step = int(model.optimizer.iterations)
+        step = int(model.optimizer.iterations.numpy())
         metadata = {"position": json.dumps({"epoch": epoch, "step": step})}
         path = self.folder / f"step-{step:010d}.safetensors"
         _write(path, _state(model), metadata)

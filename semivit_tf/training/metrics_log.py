@@ -34,7 +34,7 @@ class MetricsLog(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         values = {name: float(value) for name, value in (logs or {}).items()}
-        step = int(self.model.optimizer.iterations)
+        step = int(self.model.optimizer.iterations.numpy())
         line = json.dumps({"epoch": epoch + 1, "step": step, **values})
         with self.path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")

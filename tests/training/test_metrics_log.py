@@ -3,13 +3,17 @@
 import json
 import types
 
+import tensorflow as tf
+
 from semivit_tf.training.metrics_log import MetricsLog
 
 
 def log(folder, epochs, initial_epoch=0):
     callback = MetricsLog(folder, initial_epoch)
     callback.set_model(
-        types.SimpleNamespace(optimizer=types.SimpleNamespace(iterations=7))
+        types.SimpleNamespace(
+            optimizer=types.SimpleNamespace(iterations=tf.Variable(7))
+        )
     )
     for epoch in epochs:
         callback.on_epoch_end(epoch, {"loss": epoch / 2})

@@ -1,0 +1,129 @@
+"""Two replicas against one device, on the same global batch."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from semivit_tf.methods.classifier import Classifier
+from semivit_tf.methods.ema_teacher import EMATeacher
+from semivit_tf.methods.mae import MAE
+from semivit_tf.methods.semi_vit import SemiViT
+from semivit_tf.training.optimizers import layer_wise_adamw
+from tests.methods.small import semi_batch, small_vit
+
+STEPS = 5
+
+
+class PlainSemiViT(SemiViT):
+    """Semi-ViT without the mixing, whose draws depend on the replica's batch."""
+
+    def unlabeled_loss(self, views):
+        kept = keras.ops.cast(views["confidence"] >= self.threshold, "float32")
+        logits = self.student(views["strong"], training=True)
+        loss = keras.losses.sparse_categorical_crossentropy(
+            views["pseudo_label"], logits, from_logits=True
+        )
+        return kept * loss, kept
+
+
+class FixedMAE(MAE):
+    """MAE that hides the same patches of every image."""
+
+    def draw_order(self, images):
+        count = tf.shape(images)[0]
+        order = tf.constant([[2, 0, 3, 1]])
+        return tf.tile(order, (count, 1)), tf.tile(tf.argsort(order), (count, 1))
+
+
+def semi_vit():
+    options = {"mixup_alpha": 0, "cutmix_alpha": 0, "threshold": 0.335}
+    return PlainSemiViT(small_vit(), 3, **options)
+
+
+def classifier():
+    return Classifier(small_vit(), 3)
+
+
+def mae():
+    decoder = {"decoder_width": 8, "decoder_depth": 1, "decoder_heads": 2}
+    return FixedMAE(small_vit(), mask_ratio=0.5, **decoder)
+
+
+def batches(build):
+    given = [semi_batch(8, 24, seed=number) for number in range(STEPS)]
+    if build is not semi_vit:
+        given = [(views["image"], labels) for views, labels in given]
+    data = tf.data.Dataset.from_tensors(given[0])
+    for batch in given[1:]:
+        data = data.concatenate(tf.data.Dataset.from_tensors(batch))
+    return data
+
+
+def train(build, strategy):
+    keras.utils.set_random_seed(0)
+    with strategy.scope():
+        model = build()
+        optimizer = layer_wise_adamw(model, 1e-3, layer_decay=0.8)
+        model.compile(optimizer)
+    losses = []
+
+    class Record(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            self.model.reset_metrics()
+
+        def on_train_batch_end(self, batch, logs=None):
+            losses.append({name: float(value) for name, value in logs.items()})
+
+    callbacks = [Record()]
+    if isinstance(model, SemiViT):
+        callbacks.append(EMATeacher(0.9))
+    model.fit(batches(build), verbose=0, shuffle=False, callbacks=callbacks)
+    return model, losses
+
+
+@pytest.mark.parametrize("build", [classifier, semi_vit, mae])
+def test_losses_and_weights_equal_one_device(build, mirrored):
+    one, losses = train(build, tf.distribute.get_strategy())
+    two, again = train(build, mirrored)
+    assert len(losses) == STEPS
+    for first, second in zip(losses, again, strict=True):
+        assert first.keys() == second.keys()
+        for name in first:
+            np.testing.assert_allclose(first[name], second[name], rtol=1e-5, atol=1e-5)
+    start = build()
+    changed = 0.0
+    for a, b, c in zip(one.weights, two.weights, start.weights, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-5)
+        changed = max(changed, np.abs(a.numpy() - c.numpy()).max())
+    assert changed > 1e-3
+
+
+def test_replicas_of_student_and_teacher_stay_bit_equal(mirrored):
+    model, _ = train(semi_vit, mirrored)
+    compared = 0
+    for weight in model.weights:
+        first, second = (
+            mirrored.experimental_local_results(weight.value)[n].numpy() for n in (0, 1)
+        )
+        np.testing.assert_array_equal(first, second)
+        compared += 1
+    assert compared == 2 * len(model.student.weights) > 20
+
+
+def test_mixing_and_drop_path_run_and_validate_on_replicas(mirrored):
+    with mirrored.scope():
+        model = SemiViT(small_vit(drop_path=0.2), 3, threshold=0.0)
+        model.compile(keras.optimizers.AdamW(1e-3))
+    views, labels = semi_batch(8, 24)
+    validation = tf.data.Dataset.from_tensor_slices((views["image"], labels)).batch(6)
+    history = model.fit(
+        batches(semi_vit), verbose=0, validation_data=validation
+    ).history
+    assert history["kept"] == [1.0]
+    logits = np.asarray(model.teacher(views["image"]))
+    expected = (logits.argmax(axis=1) == labels).mean()
+    np.testing.assert_allclose(history["val_teacher_accuracy"], expected, rtol=1e-5)
+    for weight in model.weights:
+        first, second = mirrored.experimental_local_results(weight.value)
+        np.testing.assert_array_equal(first.numpy(), second.numpy())

@@ -1,0 +1,265 @@
+"""The command line: help at once, all stages, wrong input in one line."""
+
+import json
+import pathlib
+import subprocess
+import sys
+import time
+
+import pytest
+
+from semivit_tf.cli import main
+
+ROOT = pathlib.Path(__file__).parents[2]
+TINY = [
+    "--labels_per_class=2",
+    "--backbone=vit",
+    "--patch_size=4",
+    "--width=8",
+    "--depth=1",
+    "--heads=2",
+    "--pretrain_epochs=2",
+    "--pretrain_warmup_epochs=0",
+    "--pretrain_decoder_width=8",
+    "--pretrain_decoder_depth=1",
+    "--pretrain_decoder_heads=2",
+    "--pretrain_mask_ratio=0.5",
+    "--finetune_epochs=3",
+    "--finetune_batch_size=20",
+    "--finetune_warmup_epochs=0",
+    "--semi_epochs=2",
+    "--semi_batch_size=20",
+    "--semi_warmup_epochs=0",
+    "--semi_threshold=0",
+    "--xla=off",
+]
+
+
+def run(*flags):
+    return main(["main.py", *TINY, *(str(flag) for flag in flags)])
+
+
+def error(capsys, *flags):
+    """Returns the line of a run that should be refused."""
+    assert run(*flags) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = captured.err.splitlines()
+    assert len(lines) == 1, captured.err
+    return lines[0]
+
+
+def test_help_answers_within_a_second_and_without_tensorflow():
+    start = time.monotonic()
+    result = subprocess.run(
+        [sys.executable, "-X", "importtime", ROOT / "main.py", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert time.monotonic() - start < 1.0
+    assert "--semi_threshold" in result.stdout
+    assert "semivit_tf.cli" in result.stderr  # the list of imports is there
+    assert "tensorflow" not in result.stderr
+    assert "keras" not in result.stderr.replace("keras_cv", "")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished run of all stages."""
+    folder = tmp_path_factory.mktemp("runs") / "one"
+    assert run(f"--workdir={folder}", "--validation_per_class=1") == 0
+    return folder
+
+
+def test_all_stages_leave_their_files(finished):
+    names = {str(path.relative_to(finished)) for path in finished.rglob("*")}
+    expected = {
+        "config.json",
+        "split.csv",
+        "evaluation.json",
+        "export/1/saved_model.pb",
+        "pretrain/weights/encoder.safetensors",
+        "finetune/weights/student.safetensors",
+        "semi_finetune/weights/student.safetensors",
+        "semi_finetune/weights/teacher.safetensors",
+    }
+    for stage in ("pretrain", "finetune", "semi_finetune"):
+        expected |= {f"{stage}/DONE", f"{stage}/metrics.jsonl", f"{stage}/tensorboard"}
+    assert expected <= names
+    assert not [name for name in names if "/." in name or name.startswith(".")]
+    config = json.loads((finished / "config.json").read_text())
+    assert config["flags"]["semi_threshold"] == 0
+    assert config["versions"]["keras"]
+    lines = (finished / "semi_finetune" / "metrics.jsonl").read_text().splitlines()
+    last = json.loads(lines[-1])
+    assert last["step"] == 2 * (1438 - 30) // 100 and last["kept"] == 1.0
+    assert {"val_student_accuracy", "val_teacher_accuracy"} <= set(last)
+
+
+def test_evaluation_states_whose_weights_and_how_many_labels(finished):
+    results = json.loads((finished / "evaluation.json").read_text())["results"]
+    assert [(r["stage"], r["weights"]) for r in results] == [
+        ("finetune", "student"),
+        ("semi_finetune", "student"),
+        ("semi_finetune", "teacher"),
+    ]
+    assert {
+        (r["images"], r["labels_used"], r["validation_labels"]) for r in results
+    } == {(359, 20, 10)}
+
+
+def test_the_same_command_skips_what_is_done(finished, capsys):
+    before = {p: p.stat().st_mtime_ns for p in finished.rglob("*") if p.is_file()}
+    assert run(f"--workdir={finished}", "--validation_per_class=1") == 0
+    after = {p: p.stat().st_mtime_ns for p in finished.rglob("*") if p.is_file()}
+    assert before == after
+    output = capsys.readouterr().out
+    assert output.count("done before") == 3
+    assert "labels used" in output
+
+
+def test_another_config_in_a_used_folder_is_refused(finished, capsys):
+    line = error(
+        capsys,
+        f"--workdir={finished}",
+        "--validation_per_class=1",
+        "--semi_threshold=0.5",
+        "--seed=3",
+    )
+    assert "--semi_threshold=0.5 (was 0" in line and "--seed=3 (was 0)" in line
+    assert "validation" not in line
+
+
+def test_stages_one_by_one_equal_all_at_once(finished, tmp_path):
+    for stages in ("pretrain", "finetune", "semi_finetune,evaluate"):
+        assert (
+            run(
+                f"--workdir={tmp_path}",
+                "--validation_per_class=1",
+                f"--stages={stages}",
+            )
+            == 0
+        )
+    assert not (tmp_path / "export").exists()
+    for weights in ("student", "teacher"):
+        name = f"semi_finetune/weights/{weights}.safetensors"
+        assert (tmp_path / name).read_bytes() == (finished / name).read_bytes()
+
+
+def test_a_stopped_run_continues_from_its_checkpoint(finished, tmp_path, monkeypatch):
+    """Interrupted after the first epoch of the last stage, as by Ctrl-C."""
+    from semivit_tf.training.metrics_log import MetricsLog
+
+    real = MetricsLog.on_epoch_end
+
+    def stop(self, epoch, logs=None):
+        real(self, epoch, logs)
+        if "semi_finetune" in str(self.path) and epoch == 1:
+            raise KeyboardInterrupt
+
+    flags = (
+        f"--workdir={tmp_path}",
+        "--validation_per_class=1",
+        "--checkpoint_seconds=0",
+    )
+    with monkeypatch.context() as patched:
+        patched.setattr(MetricsLog, "on_epoch_end", stop)
+        assert run(*flags) == 130
+    assert not (tmp_path / "semi_finetune" / "DONE").exists()
+    assert run(*flags) == 0
+    for name in ("semi_finetune/weights/teacher.safetensors", "evaluation.json"):
+        assert (tmp_path / name).read_bytes() == (finished / name).read_bytes()
+    for name in ("semi_finetune/metrics.jsonl", "finetune/metrics.jsonl"):
+        lines, expected = (
+            [json.loads(line) for line in (folder / name).read_text().splitlines()]
+            for folder in (tmp_path, finished)
+        )
+        assert len(lines) == len(expected) > 0
+        for line, wanted in zip(lines, expected, strict=True):
+            assert line == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--sede=1"], "Unknown command line flag 'sede'"),
+        (["--seed=one"], "--seed"),
+        (["train"], "Arguments should start with --. Received: ['train']"),
+        (["--dataset=imagenet1"], "one of: digits. Received: 'imagenet1'"),
+        (["--backbone=resnet"], "Received: name='resnet'"),
+        (["--strategy=ring"], "--strategy should be one of: none, mirrored"),
+        (["--strategy=tpu"], "strategy=tpu found no TPU"),
+        (["--strategy=multi_worker"], "strategy=multi_worker is not offered"),
+        (["--logical_cpus=2"], "logical_cpus=2 needs strategy=mirrored"),
+        (["--labels_per_class=500"], "too few for 500 labelled"),
+        (["--labels_per_class=0"], "--labels_per_class should be at least 1"),
+        (["--finetune_batch_size=21"], "at most the 20 labelled images. Received: 21"),
+        (["--pretrain_batch_size=2000"], "at most the 1438 training images"),
+        (["--semi_unlabeled_per_labeled=100"], "at most the 1418 unlabelled images"),
+        (["--patch_size=3"], "`patch_size` should divide `image_size`"),
+        (["--heads=3"], "`heads` should divide `width`"),
+        (["--flagfile=absent.flags"], "absent.flags"),
+        (["--stages=finetune,pretrain"], "in the order pretrain,finetune"),
+        (["--stages=finetune,finetune"], "each once"),
+        (["--stages=train"], "--stages should be of: pretrain"),
+        (["--stages=semi_finetune"], "starts from the stage finetune"),
+        (["--stages=pretrain,evaluate"], "--stages=evaluate needs the stage finetune"),
+        (["--finetune_warmup_epochs=9"], "at most --finetune_epochs=3. Received: 9"),
+        (["--semi_ema_momentum=1.5"], "--semi_ema_momentum should be at most 1.0"),
+        (["--augmentation=heavy"], "Received: 'heavy'"),
+        (["--label_fraction=0.1"], "exclude each other"),
+        (["--xla=on", "--strategy=mirrored"], "--xla=on excludes"),
+    ],
+)
+def test_wrong_input_is_one_line_and_code_2(flags, message, tmp_path, capsys):
+    folder = tmp_path / "run"
+    assert message in error(capsys, f"--workdir={folder}", *flags)
+    assert not folder.exists()
+
+
+def test_folders_that_cannot_be_used(tmp_path, capsys):
+    assert "--workdir should name the folder" in error(capsys)
+    assert "cannot be written to" in error(capsys, "--workdir=/proc/run")
+    file = tmp_path / "file"
+    file.write_text("x")
+    assert "should be a folder" in error(capsys, f"--workdir={file}")
+    assert "should be empty or hold a run" in error(capsys, f"--workdir={tmp_path}")
+
+
+def test_late_pretraining_is_refused(tmp_path, capsys):
+    assert run(f"--workdir={tmp_path}", "--stages=finetune") == 0
+    capsys.readouterr()
+    line = error(capsys, f"--workdir={tmp_path}", "--stages=pretrain,finetune")
+    assert "started from scratch" in line
+
+
+def test_mirrored_runs_all_stages(tmp_path):
+    flags = ("--strategy=mirrored", "--logical_cpus=2", "--validation_per_class=1")
+    assert run(f"--workdir={tmp_path}", *flags) == 0
+    results = json.loads((tmp_path / "evaluation.json").read_text())["results"]
+    assert len(results) == 3
+
+
+def test_the_same_seed_gives_the_same_bits(tmp_path):
+    """Two processes, operations deterministic."""
+    for name in ("a", "b"):
+        subprocess.run(
+            [
+                sys.executable,
+                ROOT / "main.py",
+                *TINY,
+                "--deterministic",
+                "--stages=pretrain,finetune,semi_finetune",
+                f"--workdir={tmp_path / name}",
+            ],
+            check=True,
+        )
+    files = sorted(
+        p.relative_to(tmp_path / "a") for p in tmp_path.glob("a/*/weights/*")
+    )
+    assert len(files) == 4
+    for file in files:
+        assert (tmp_path / "a" / file).read_bytes() == (
+            tmp_path / "b" / file
+        ).read_bytes()
