@@ -13,10 +13,10 @@ def to_grey(images):
 
 
 class ColorJitter:
-    """Blends images with black, with their mean grey level and with their grey version.
+    """Blends images with black, their mean grey level and their grey version.
 
-    Each factor is drawn from [1 - strength, 1 + strength]; saturation leaves grey images
-    as they are.
+    Each factor is drawn from [1 - strength, 1 + strength]; saturation leaves grey
+    images as they are.
 
     Args:
         brightness: Float.

@@ -8,8 +8,8 @@ import tensorflow as tf
 class RandomErasing:
     """Fills a box with pixel noise of the given statistics.
 
-    Published code erases normalised images with N(0, 1) noise; in pixels that is noise of
-    the normalisation's mean and deviation.
+    Published code erases normalised images with N(0, 1) noise; in pixels that is noise
+    of the normalisation's mean and deviation.
 
     Args:
         shape: Tuple `(H, W, C)` of the images.

@@ -68,7 +68,8 @@ class RandomResizedCrop:
     Args:
         size: Tuple `(H, W)` of the result.
         area: Tuple of the smallest and largest share of the image's area.
-        aspect: Tuple of the smallest and largest width over height, drawn log-uniformly.
+        aspect: Tuple of the smallest and largest width over height, drawn
+            log-uniformly.
     """
 
     draws = 4

@@ -70,7 +70,7 @@ def mix_targets(targets, partners, ratio):
 
 
 def _seeds(seed, count):
-    """Returns a seed for each of several draws; an integer alone would repeat itself."""
+    """Returns a seed for each of several draws; an integer would repeat itself."""
     if isinstance(seed, int):
         return [seed * count + index for index in range(count)]
     return [seed] * count
@@ -164,9 +164,14 @@ def mix_by_confidence(
     """Probabilistic pseudo mixup once all draws are made; see below.
 
     Args:
+        images: As in `probabilistic_pseudo_mixup`; so are the next three.
+        labels: Integer tensor `[U]`.
+        confidence: Float tensor `[U]`.
+        num_classes: Integer K.
         partner: Integer tensor `[U]`, the row that each row is mixed with.
         cut: Boolean tensor `[U]`: cutmix instead of mixup.
         centre: Tuple of integer tensors `[U]`, the boxes' centres.
+        label_smoothing: Float.
     """
     other = ops.take(confidence, partner)
     total = confidence + other

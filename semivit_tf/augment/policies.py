@@ -96,7 +96,7 @@ POLICIES = {"none": no_policies, "photo": photo_policies, "small": small_policie
 
 
 def named_layer(name):
-    """Returns a preprocessing layer by name, `keras.RandAugment` or `keras_cv.AugMix`."""
+    """Returns a preprocessing layer by name, such as `keras_cv.AugMix`."""
     library, _, layer = name.partition(".")
     if library == "keras":
         import keras as module

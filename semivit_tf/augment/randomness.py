@@ -1,8 +1,8 @@
 """Where do an image's random draws come from? From its key alone.
 
-A key is made of (seed, stream, epoch, index), so what happens to an image does not depend
-on its batch, its worker, or what was drawn before: any step can be rebuilt. The numbers
-are those of the counter-based generator SplitMix64.
+A key is made of (seed, stream, epoch, index), so what happens to an image does not
+depend on its batch, its worker, or what was drawn before: any step can be rebuilt. The
+numbers are those of the counter-based generator SplitMix64.
 """
 
 import tensorflow as tf

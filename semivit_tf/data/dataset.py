@@ -1,4 +1,4 @@
-"""What does `load_dataset` return? Sources, their split, and the batches made of them."""
+"""What does `load_dataset` return? Sources, their split, and their batches."""
 
 import numpy as np
 
@@ -14,8 +14,8 @@ LOADERS = {"digits": lambda data_dir: load_digits()}
 class Dataset:
     """Labelled, unlabelled, validation and test images of one classification task.
 
-    The training streams are endless: pass `steps_per_epoch` to `fit`. `start_step` starts
-    any of them where an earlier run stopped.
+    The training streams are endless: pass `steps_per_epoch` to `fit`. `start_step`
+    starts any of them where an earlier run stopped.
 
     Args:
         train_source: Source that the split refers to.

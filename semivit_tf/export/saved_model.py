@@ -16,13 +16,14 @@ def export_saved_model(
 ):
     """Writes `<directory>/<version>/` for TF Serving, whole or not at all.
 
-    Signatures: `serving_default` (float pixels in [0, 255]), `serving_uint8` (the same as
-    bytes), `serving_bytes` (contents of image files, decoded and resized in the graph).
+    Signatures: `serving_default` (float pixels in [0, 255]), `serving_uint8` (the same
+    as bytes), `serving_bytes` (contents of image files, decoded and resized in the
+    graph).
     Class names and preprocessing lie in `assets/`, warm-up requests in `assets.extra/`.
 
     Args:
-        model: A method with a teacher, a `Classifier`, or any built model from images to
-            logits that has `image_shape`.
+        model: A method with a teacher, a `Classifier`, or any built model from images
+            to logits that has `image_shape`.
         directory: Path of the model's folder.
         class_names: Sequence of K strings; defaults to the numbers of the classes.
         version: Positive integer. The server takes the highest.
@@ -70,7 +71,7 @@ def _write_assets(folder, class_names, shape, weights):
     described = {
         "image_shape": shape,
         "pixels": "0 to 255, not normalised: the model does that itself",
-        "image_bytes": "largest central box of this aspect, bicubic resize, antialiased",
+        "image_bytes": "largest central box of this aspect, bicubic, antialiased",
         "weights": weights,
     }
     preprocessing.write_text(json.dumps(described, indent=2), encoding="utf-8")

@@ -13,7 +13,7 @@ _PACKAGE = "semivit_tf.warmup"
 
 
 def _prediction_log():
-    """Returns the message class with the fields and numbers of TF Serving's protocol."""
+    """Returns the message class with TF Serving's fields and numbers."""
     file = descriptor_pb2.FileDescriptorProto(
         name="semivit_tf/warmup.proto",
         package=_PACKAGE,

@@ -156,7 +156,7 @@ class MAE(Method):
         self.built = True
 
     def encode(self, images, shuffle, training=False):
-        """Encodes the first `visible` patches of the order `shuffle`: `[B, 1 + M, D]`."""
+        """Encodes the first `visible` patches of an order: `[B, 1 + M, D]`."""
         tokens = self.backbone.patch_tokens(images)
         tokens = gather_tokens(tokens, shuffle[:, : self.visible])
         tokens = self.backbone.prepend_class_token(tokens)

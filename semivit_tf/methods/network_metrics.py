@@ -22,8 +22,8 @@ class NetworkMetrics:
     Args:
         prefix: String such as `"teacher_"`, or `""` where there is one network only.
         num_classes: Integer K.
-        metrics: What `compile(metrics=...)` got: a list, or None for top-1 accuracy and,
-            with more than five classes, top-5.
+        metrics: What `compile(metrics=...)` got: a list, or None for top-1 accuracy
+            and, with more than five classes, top-5.
     """
 
     def __init__(self, prefix, num_classes, metrics=None):

@@ -37,8 +37,8 @@ class SemiSupervised(LabeledMethod):
     `unlabeled_loss`, or where its pseudo labels come from.
 
     The keys of a batch: `image` `[B, H, W, C]`, `weak` and `strong` `[U, H, W, C]`, and
-    optionally `unlabeled_label` `[U]`, which is used to report the quality of the pseudo
-    labels and never reaches a loss.
+    optionally `unlabeled_label` `[U]`, which is used to report the quality of the
+    pseudo labels and never reaches a loss.
 
     `model(images)` and `predict` answer with the teacher; `model.student` and
     `model.teacher` are plain models.
@@ -107,7 +107,7 @@ class SemiSupervised(LabeledMethod):
     # === What a method may override ===
 
     def pseudo_labels(self, views):
-        """Returns hard labels `[U]` and confidences `[U]`: the teacher's, by default."""
+        """Returns hard labels `[U]` and confidences `[U]`; by default the teacher's."""
         return hard_pseudo_labels(self.teacher(views["weak"], training=False))
 
     def unlabeled_loss(self, views):
@@ -126,7 +126,7 @@ class SemiSupervised(LabeledMethod):
     # === The teacher ===
 
     def follow_student(self, ema_teacher):
-        """Lets an `EMATeacher` decide how the teacher moves and what validation sees."""
+        """Lets an `EMATeacher` decide how the teacher moves and who is validated."""
         if ema_teacher is not self._ema_teacher:
             self._ema_teacher = ema_teacher
             # Its momentum is compiled into these.
@@ -174,6 +174,10 @@ class SemiSupervised(LabeledMethod):
         images = inputs["image"] if isinstance(inputs, dict) else inputs
         network = self.student if training else self.teacher
         return network(images, training=training)
+
+    def compute_output_shape(self, input_shape):
+        shape = input_shape["image"] if isinstance(input_shape, dict) else input_shape
+        return self.teacher.compute_output_shape(shape)
 
     def objective(self, batch):
         views, labels = self.unpack(batch)

@@ -17,7 +17,7 @@ EVALUATED = (
 
 
 def predict_test(run, network):
-    """Returns a function from a weights file to `(labels [N], probabilities [N, K])`."""
+    """Returns a function from a weights file to labels and probabilities."""
 
     @tf.function
     def probabilities_of(images):

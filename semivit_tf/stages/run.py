@@ -33,8 +33,8 @@ class Run:
     def compiles_by_xla(self):
         """Whether training steps are compiled by XLA.
 
-        Measured on processors: it pays in float32 and costs in bfloat16. Keras leaves it
-        out when operations have to be deterministic, and over several devices.
+        Measured on processors: it pays in float32 and costs in bfloat16. Keras leaves
+        it out when operations have to be deterministic, and over several devices.
         """
         settings = self.config.run
         if settings.xla != "auto":

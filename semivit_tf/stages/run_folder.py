@@ -59,7 +59,7 @@ class RunFolder:
         return StageFolder(self.path / name)
 
     def check(self, config):
-        """Refuses a folder that cannot be written to or holds a run of other settings."""
+        """Refuses a folder that cannot be written to or holds another run."""
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"--workdir should be a folder. Received: {self.path}")
         file = self.path / "config.json"

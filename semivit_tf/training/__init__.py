@@ -1,4 +1,4 @@
-"""What a run needs besides data and method: optimizers, schedules, progress, checkpoints.
+"""What a run needs besides data and method: from optimizers to checkpoints.
 
 Nothing here knows a method. Start with `optimizers.py` and `schedules.py`; `loop.py`
 puts the callbacks of a stage together.

@@ -73,7 +73,7 @@ def _tpu(name):
     except Exception as error:  # whatever the search for a TPU raises, none was found
         reason = str(error).strip().splitlines()
         raise ValueError(
-            f"strategy=tpu found no TPU named {name!r}: {reason[0] if reason else error}"
+            f"strategy=tpu found no TPU named {name!r}: {(reason or [error])[0]}"
         ) from error
     return tf.distribute.TPUStrategy(resolver)
 
@@ -82,5 +82,6 @@ def check_batch_size(flag, size, replicas):
     """Refuses a global batch that the replicas cannot share equally."""
     if size % replicas:
         raise ValueError(
-            f"--{flag} should be a multiple of the {replicas} replicas. Received: {size}"
+            f"--{flag} should be a multiple of the {replicas} replicas. "
+            f"Received: {size}"
         )

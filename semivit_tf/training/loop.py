@@ -1,4 +1,4 @@
-"""How does a stage train? `fit`, from the last checkpoint, with its files and its line."""
+"""How does a stage train? By `fit`, from the last checkpoint, with its files."""
 
 from semivit_tf.training.checkpoints import Checkpoints, SaveCheckpoints
 from semivit_tf.training.metrics_log import MetricsLog

@@ -72,7 +72,7 @@ class LayerWiseAdamW(keras.optimizers.AdamW):
         super().update_step(gradient, variable, learning_rate * scale)
 
     def _apply_weight_decay(self, variables):
-        """Does nothing: the decay is part of `update_step`, where the scale is known."""
+        """Does nothing: the decay is in `update_step`, where the scale is known."""
 
     def get_config(self):
         return {

@@ -1,8 +1,8 @@
 """Boxes of noise: how often, how large, and of which distribution."""
 
 import numpy as np
-from scipy import stats
 import tensorflow as tf
+from scipy import stats
 
 from semivit_tf.augment.erasing import RandomErasing
 

@@ -13,7 +13,7 @@ def take(dataset, count):
 
 
 def test_permutation_is_fixed_for_ever():
-    """These numbers are part of the promise that a seed means the same list anywhere."""
+    """These numbers are the promise that a seed means the same list anywhere."""
     assert sorted(permutation(1000, 5)) == list(range(1000))
     np.testing.assert_array_equal(permutation(8, 0), [5, 0, 4, 3, 6, 7, 2, 1])
     assert (permutation(100, (0, 1)) != permutation(100, (1, 0))).any()

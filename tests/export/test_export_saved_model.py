@@ -83,9 +83,11 @@ def test_answers_without_keras_and_without_this_package(served):
         for name, inputs in given.items():
             for key, value in model.signatures[name](**inputs).items():
                 value = value.numpy()
-                answers[name + "/" + key] = value.astype("S") if value.dtype == object else value
+                text = value.dtype == object
+                answers[name + "/" + key] = value.astype("S") if text else value
         np.savez({str(folder / "answers.npz")!r}, **answers)
-        assert not [m for m in sys.modules if m.split(".")[0] in ("keras", "semivit_tf")]
+        imported = {{m.split(".")[0] for m in sys.modules}}
+        assert not imported & {{"keras", "semivit_tf"}}
         """
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=folder)

@@ -1,0 +1,67 @@
+"""One table of every public layer, backbone and method; many tests run over it.
+
+A row is a name, a constructor and a batch. `test_conformance.py` fails when a class of
+the package that belongs here is missing.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from semivit_tf.layers.drop_path import DropPath
+from semivit_tf.layers.feed_forward import FeedForward
+from semivit_tf.layers.patch_embedding import PatchEmbedding
+from semivit_tf.layers.pixel_normalization import PixelNormalization
+from semivit_tf.layers.position_embedding import PositionEmbedding
+from semivit_tf.layers.self_attention import SelfAttention
+from semivit_tf.layers.transformer_block import TransformerBlock
+from semivit_tf.methods.classifier import Classifier
+from semivit_tf.methods.mae import MAE, MAEDecoder
+from semivit_tf.methods.semi_vit import SemiViT
+from tests.methods.small import semi_batch, small_vit
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A class, how to build it, and what to call it with."""
+
+    build: Callable
+    inputs: tuple
+    batch: object = None
+
+    @property
+    def name(self):
+        return type(self.build()).__name__
+
+
+def noise(*shape):
+    return np.random.default_rng(0).normal(size=shape).astype("float32")
+
+
+IMAGES = np.random.default_rng(0).uniform(0, 255, (4, 8, 8, 1)).astype("float32")
+RESTORE = np.argsort(np.random.default_rng(1).random((4, 4)), axis=1).astype("int32")
+DECODER = {"decoder_width": 8, "decoder_depth": 1, "decoder_heads": 2}
+
+LAYERS = [
+    Row(lambda: DropPath(0.3), (noise(4, 3, 8),)),
+    Row(lambda: FeedForward(16), (noise(4, 3, 8),)),
+    Row(lambda: PatchEmbedding(4, 6), (IMAGES,)),
+    Row(lambda: PixelNormalization((0.4,), (0.2,)), (IMAGES,)),
+    Row(lambda: PositionEmbedding((1, 3)), (noise(4, 3, 8),)),
+    Row(lambda: SelfAttention(2), (noise(4, 3, 8),)),
+    Row(lambda: TransformerBlock(2, drop_path=0.1), (noise(4, 3, 8),)),
+    Row(lambda: MAEDecoder((2, 2), 16, 8, 1, 2), (noise(4, 3, 8), RESTORE)),
+]
+BACKBONES = [Row(lambda: small_vit(drop_path=0.1), (IMAGES,))]
+METHODS = [
+    Row(
+        lambda: Classifier(small_vit(), 3, mixup_alpha=0.8),
+        (IMAGES,),
+        (IMAGES, np.arange(4) % 3),
+    ),
+    Row(lambda: MAE(small_vit(), mask_ratio=0.5, **DECODER), (IMAGES,), IMAGES),
+    Row(lambda: SemiViT(small_vit(), 3, threshold=0.0), (IMAGES,), semi_batch(4, 12)),
+]
+# Bases of methods, which are not used by themselves.
+ABSTRACT = {"Method", "LabeledMethod", "SemiSupervised"}

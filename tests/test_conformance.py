@@ -1,0 +1,129 @@
+"""What every layer, backbone and method of the table has to be able to do."""
+
+import ast
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.conformance import ABSTRACT, BACKBONES, LAYERS, METHODS
+
+PACKAGE = pathlib.Path(__file__).parents[1] / "semivit_tf"
+ROWS = [*LAYERS, *BACKBONES, *METHODS]
+# The masks of MAE are drawn anew at every call.
+REPEATABLE = [row for row in ROWS if row.name != "MAE"]
+
+
+def name(row):
+    return row.name
+
+
+def outputs(model, row):
+    return np.asarray(model(*row.inputs))
+
+
+def test_no_public_class_is_missing():
+    found = set()
+    for folder in ("layers", "backbones", "methods"):
+        for path in (PACKAGE / folder).glob("*.py"):
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.ClassDef):
+                    bases = {ast.unparse(base) for base in node.bases}
+                    if bases - {"keras.callbacks.Callback"}:
+                        found.add(node.name)
+    assert found - ABSTRACT == {row.name for row in ROWS}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=name)
+def test_configuration_round_trip(row):
+    model = row.build()
+    model(*row.inputs)
+    config = model.get_config()
+    again = type(model).from_config(config)
+    again(*row.inputs)
+    assert again.get_config() == config
+    shapes = [tuple(w.shape) for w in model.weights]
+    assert [tuple(w.shape) for w in again.weights] == shapes
+
+
+@pytest.mark.parametrize("row", REPEATABLE, ids=name)
+def test_copied_weights_give_the_same_outputs_eagerly_and_in_a_graph(row):
+    model = row.build()
+    expected = outputs(model, row)
+    again = type(model).from_config(model.get_config())
+    again(*row.inputs)
+    again.set_weights(model.get_weights())
+    np.testing.assert_allclose(outputs(again, row), expected, atol=1e-6)
+    compiled = tf.function(lambda *inputs: model(*inputs))
+    np.testing.assert_allclose(compiled(*row.inputs), expected, atol=1e-5)
+    static = tf.function(lambda *inputs: model(*inputs), jit_compile=True)
+    np.testing.assert_allclose(static(*row.inputs), expected, atol=1e-4)
+    shapes = [inputs.shape for inputs in row.inputs]
+    assert model.compute_output_shape(*shapes) == expected.shape
+
+
+@pytest.mark.parametrize("row", ROWS, ids=name)
+def test_mixed_precision_computes_in_bfloat16_and_keeps_float32_weights(row):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = row.build()
+        result = model(*row.inputs)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert result.dtype == tf.bfloat16
+    assert np.isfinite(np.asarray(result, "float32")).all()
+    assert {keras.backend.standardize_dtype(w.dtype) for w in model.weights} <= {
+        "float32"
+    }
+
+
+@pytest.mark.parametrize("row", [*BACKBONES, *METHODS], ids=name)
+def test_keras_file_round_trip(row, tmp_path):
+    model = row.build()
+    if row.batch is not None:
+        model.compile(keras.optimizers.AdamW(1e-3))
+        model.fit(tf.data.Dataset.from_tensors(row.batch), verbose=0)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    for a, b in zip(model.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+    assert len(model.weights) > 10
+    if row.batch is not None:
+        again.fit(tf.data.Dataset.from_tensors(row.batch), verbose=0)
+        assert int(again.optimizer.iterations.numpy()) == 2
+
+
+@pytest.mark.parametrize("row", METHODS, ids=name)
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_training_steps_run_in_every_mode(row, precision, jit_compile):
+    keras.config.set_dtype_policy(precision)
+    try:
+        model = row.build()
+        model.compile(keras.optimizers.AdamW(1e-3), jit_compile=jit_compile)
+        before = [w.numpy() for w in model.trainable_variables]
+        data = tf.data.Dataset.from_tensors(row.batch).repeat(2)
+        logs = model.fit(data, verbose=0).history
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert all(np.isfinite(values).all() for values in logs.values())
+    changes = [
+        np.abs(w.numpy() - old).max()
+        for w, old in zip(model.trainable_variables, before, strict=True)
+    ]
+    assert max(changes) > 1e-4
+
+
+@pytest.mark.parametrize("row", [*BACKBONES, *METHODS], ids=name)
+def test_saved_models_give_the_same_outputs(row, tmp_path):
+    if row not in REPEATABLE:
+        pytest.skip("draws anew at every call")
+    model = row.build()
+    expected = outputs(model, row)
+    specification = [tf.TensorSpec((None, *row.inputs[0].shape[1:]), tf.float32)]
+    model.export(tmp_path, input_signature=specification, verbose=False)
+    loaded = tf.saved_model.load(str(tmp_path))
+    served = loaded.serve(tf.constant(row.inputs[0]))
+    np.testing.assert_allclose(served, expected, atol=1e-5)

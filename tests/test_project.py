@@ -1,0 +1,196 @@
+"""The rules of the house: who imports whom, what the build knows, file lengths."""
+
+import ast
+import glob
+import pathlib
+import re
+
+ROOT = pathlib.Path(__file__).parents[1]
+PACKAGE = ROOT / "semivit_tf"
+
+# Who may import whom; `whole_file` is open to all, and the package itself to none.
+MAY_IMPORT = {
+    "config": set(),
+    "layers": set(),
+    "losses": set(),
+    "backbones": {"layers"},
+    "augment": {"layers", "losses"},
+    "methods": {"backbones", "layers", "losses", "augment"},
+    "data": {"augment"},
+    "training": set(),
+    "evaluation": set(),
+    "export": {"augment"},
+    "stages": {
+        *("config", "backbones", "methods", "data", "training", "evaluation", "export")
+    },
+    "cli": {"config", "stages"},
+    "whole_file": set(),
+}
+# What runs on any Keras backend, and what answers before TensorFlow is there.
+PORTABLE = ("layers", "backbones", "losses", "augment/mixing.py")
+STANDARD_ONLY = ("config", "cli.py", "whole_file.py", "__init__.py")
+
+
+def sources():
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def imports(path):
+    """Returns the dotted names that a file imports, wherever it does."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def room(dotted):
+    return dotted.split(".")[1] if dotted.startswith("semivit_tf.") else None
+
+
+def test_no_arrow_between_rooms_is_forbidden():
+    seen = 0
+    for path in sources():
+        here = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if here == "__init__":
+            continue
+        for name in imports(path):
+            there = room(name)
+            if there in (None, here, "whole_file"):
+                continue
+            seen += 1
+            assert there in MAY_IMPORT[here], f"{path} may not import {name}"
+    assert seen > 50
+
+
+def test_every_room_has_a_rule_and_a_docstring():
+    rooms = {p.relative_to(PACKAGE).parts[0].removesuffix(".py") for p in sources()}
+    assert rooms - {"__init__"} == set(MAY_IMPORT)
+    for path in sources():
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+        assert text and text[0].isupper(), path
+
+
+def test_the_portable_core_does_not_know_tensorflow():
+    checked = 0
+    for path in sources():
+        relative = str(path.relative_to(PACKAGE))
+        if relative.startswith(PORTABLE):
+            checked += 1
+            assert not [n for n in imports(path) if n.startswith("tensorflow")], path
+    assert checked > 12
+
+
+def test_what_answers_at_once_imports_nothing_heavy():
+    heavy = {"tensorflow", "keras", "numpy", "scipy", "sklearn", "safetensors"}
+    checked = 0
+    for path in sources():
+        if str(path.relative_to(PACKAGE)).startswith(STANDARD_ONLY):
+            checked += 1
+            assert not {n.split(".")[0] for n in imports(path)} & heavy, path
+    assert checked > 6
+
+
+def test_methods_use_tensorflow_in_the_steps_only():
+    for path in sorted((PACKAGE / "methods").glob("*.py")):
+        if any(name.startswith("tensorflow") for name in imports(path)):
+            assert path.stem in ("train_step", "labeled", "semi_supervised"), path
+
+
+def test_files_are_short_and_named_for_something():
+    for path in sources():
+        lines = path.read_text(encoding="utf-8").count("\n")
+        assert lines <= 400, f"{path} has {lines} lines"
+        assert path.stem not in ("utils", "util", "common", "helpers", "misc"), path
+
+
+# === The build ===
+
+
+def build_targets():
+    """Returns `(rule, arguments)` of the BUILD file, lists and globs resolved."""
+
+    def value(node):
+        if isinstance(node, ast.Call):
+            (patterns,) = node.args
+            found = [
+                pathlib.Path(name).as_posix()
+                for pattern in ast.literal_eval(patterns)
+                for name in glob.glob(pattern, root_dir=ROOT, recursive=True)
+            ]
+            assert node.func.id == "glob" and found, ast.dump(node)
+            return found
+        if isinstance(node, ast.Name):
+            return constants[node.id]
+        if isinstance(node, ast.BinOp):
+            return value(node.left) + value(node.right)
+        return ast.literal_eval(node)
+
+    constants, targets = {}, []
+    for node in ast.parse((ROOT / "BUILD").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign):
+            constants[node.targets[0].id] = value(node.value)
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            call = node.value
+            if call.func.id in ("py_library", "py_binary", "py_test"):
+                arguments = {k.arg: value(k.value) for k in call.keywords}
+                targets.append((call.func.id, arguments))
+    return targets
+
+
+def test_every_source_and_test_is_in_exactly_one_target():
+    files = [f for _, target in build_targets() for f in target.get("srcs", ())]
+    existing = [
+        *sources(),
+        ROOT / "main.py",
+        *(ROOT / "tests").rglob("*.py"),
+        *(ROOT / "experiments").rglob("*.py"),
+    ]
+    assert sorted(files) == sorted(p.relative_to(ROOT).as_posix() for p in existing)
+
+
+def test_every_label_of_the_build_exists():
+    targets = build_targets()
+    names = [target["name"] for _, target in targets]
+    assert len(names) == len(set(names))
+    for rule, target in targets:
+        for label in target.get("deps", ()):
+            assert label.removeprefix(":") in names, label
+        for file in (*target.get("srcs", ()), *target.get("data", ())):
+            assert (ROOT / file).exists(), file
+        if rule == "py_test":
+            (file,) = target["srcs"]
+            assert target["args"] == [file] and target["main_module"] == "pytest"
+
+
+def test_every_test_file_is_a_test_of_the_build():
+    tests = {t["srcs"][0] for rule, t in build_targets() if rule == "py_test"}
+    files = {
+        p.relative_to(ROOT).as_posix() for p in (ROOT / "tests").rglob("test_*.py")
+    }
+    assert tests == files
+
+
+# === What people read ===
+
+
+def test_links_in_the_documents_lead_somewhere():
+    checked = 0
+    for document in ROOT.glob("*.md"):
+        for link in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
+            if not link.startswith("http"):
+                checked += 1
+                assert (ROOT / link).exists(), f"{document.name}: {link}"
+    assert checked > 3
+
+
+def test_public_names_are_documented_and_importable():
+    import semivit_tf
+
+    assert semivit_tf.__all__ == sorted(semivit_tf.__all__)
+    for name in semivit_tf.__all__:
+        assert getattr(semivit_tf, name).__doc__, name
+    assert set(semivit_tf.__all__) <= set(dir(semivit_tf))
