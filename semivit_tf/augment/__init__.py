@@ -4,3 +4,7 @@
 pipelines: they work on whole batches, and each image's draws depend on its key alone.
 Start with `policies.py`.
 """
+
+from semivit_tf.augment import mixing, policies
+
+__all__ = ["mixing", "policies"]

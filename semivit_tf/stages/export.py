@@ -6,7 +6,7 @@ from semivit_tf.training.checkpoints import load_weights
 
 
 def served_weights(run):
-    """Returns the (stage, weights) to serve: the latest, the teacher if there is one."""
+    """Returns the (stage, weights) to serve: the latest, a teacher if there is one."""
     wanted = run.config.run.export_weights
     if run.folder.stage("semi_finetune").done:
         return "semi_finetune", "teacher" if wanted == "auto" else wanted

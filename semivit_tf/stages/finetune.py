@@ -5,15 +5,16 @@ from semivit_tf.training.checkpoints import load_weights, save_weights
 STAGE = "finetune"
 
 
-def steps_per_epoch(run):
-    """Returns how many steps make one pass over the labelled images."""
-    return len(run.data.split.labeled) // run.config.finetune.batch_size
+def batches(run):
+    """Returns `(flag, size, available, images)` of the batches that are needed."""
+    size, available = run.config.finetune.batch_size, len(run.data.split.labeled)
+    return [("finetune_batch_size", size, available, "labelled images")]
 
 
-def finetune(run):
+def train(run):
     """Trains a classifier, from the pre-trained encoder if there is one."""
     settings = run.config.finetune
-    steps = steps_per_epoch(run)
+    steps = len(run.data.split.labeled) // settings.batch_size
     pretrained = run.folder.stage("pretrain")
     run.seed_stage(STAGE)
     with run.strategy.scope():

@@ -8,20 +8,14 @@ import tensorflow as tf
 from semivit_tf.config.run import STAGES
 from semivit_tf.config.settings import InputError
 from semivit_tf.data.dataset import load_dataset
-from semivit_tf.stages import evaluate as evaluation
-from semivit_tf.stages import pretrain as pretraining
+from semivit_tf.stages import evaluate, finetune, pretrain, semi_finetune
 from semivit_tf.stages.export import export, served_weights
-from semivit_tf.stages.finetune import finetune
 from semivit_tf.stages.run import Run
 from semivit_tf.stages.run_folder import RunFolder
-from semivit_tf.stages.semi_finetune import semi_finetune, unlabeled_batch_size
 from semivit_tf.training.distribution import check_batch_size, create_strategy
 
-TRAINING = {
-    "pretrain": pretraining.pretrain,
-    "finetune": finetune,
-    "semi_finetune": semi_finetune,
-}
+# Each trains by `train(run)`, and says what it needs by `batches(run)`.
+TRAINING = {module.STAGE: module for module in (pretrain, finetune, semi_finetune)}
 
 
 @contextlib.contextmanager
@@ -73,45 +67,13 @@ def prepare(config):
 
 def check_batches(run):
     """Refuses batches larger than the data or not divisible over the replicas."""
-    config, split = run.config, run.data.split
-    unlabeled = unlabeled_batch_size(config.semi)
-    wanted = {
-        "pretrain": [
-            (
-                "pretrain_batch_size",
-                config.pretrain.batch_size,
-                len(split.labeled) + len(split.unlabeled),
-                "training images",
-            )
-        ],
-        "finetune": [
-            (
-                "finetune_batch_size",
-                config.finetune.batch_size,
-                len(split.labeled),
-                "labelled images",
-            )
-        ],
-        "semi_finetune": [
-            (
-                "semi_batch_size",
-                config.semi.batch_size,
-                len(split.labeled),
-                "labelled images",
-            ),
-            (
-                "semi_batch_size times --semi_unlabeled_per_labeled",
-                unlabeled,
-                len(split.unlabeled),
-                "unlabelled images",
-            ),
-        ],
-    }
-    for stage in config.run.stage_names():
-        for flag, size, available, what in wanted.get(stage, ()):
+    for name in run.config.run.stage_names():
+        if name not in TRAINING:
+            continue
+        for flag, size, available, images in TRAINING[name].batches(run):
             if size > available:
                 raise InputError(
-                    f"--{flag} should be at most the {available} {what}. "
+                    f"--{flag} should be at most the {available} {images}. "
                     f"Received: {size}"
                 )
             with input_errors():
@@ -173,9 +135,9 @@ def run_pipeline(config, command, say=print):
             if run.folder.stage(name).done:
                 say(f"{name}: done before")
             else:
-                TRAINING[name](run)
+                TRAINING[name].train(run)
         elif name == "evaluate":
-            say("\n" + evaluation.describe(evaluation.evaluate(run)) + "\n")
+            say("\n" + evaluate.describe(evaluate.evaluate(run)) + "\n")
         else:
             say(f"export: {export(run)}")
     return run

@@ -8,17 +8,20 @@ from semivit_tf.training.checkpoints import save_weights
 STAGE = "pretrain"
 
 
-def steps_per_epoch(run):
-    """Returns how many steps make one pass over the training images."""
-    split = run.data.split
-    images = len(np.union1d(split.labeled, split.unlabeled))
-    return images // run.config.pretrain.batch_size
+def _images(run):
+    return len(np.union1d(run.data.split.labeled, run.data.split.unlabeled))
 
 
-def pretrain(run):
+def batches(run):
+    """Returns `(flag, size, available, images)` of the batches that are needed."""
+    size = run.config.pretrain.batch_size
+    return [("pretrain_batch_size", size, _images(run), "training images")]
+
+
+def train(run):
     """Trains a masked autoencoder and keeps its encoder."""
     settings = run.config.pretrain
-    steps = steps_per_epoch(run)
+    steps = _images(run) // settings.batch_size
     run.seed_stage(STAGE)
     with run.strategy.scope():
         # The encoder of MAE is a plain ViT, started and placed in its own way.
@@ -44,4 +47,4 @@ def pretrain(run):
     )
     folder = run.folder.stage(STAGE)
     save_weights(encoder, folder.weights("encoder"))
-    folder.finish(method=settings.method, images=steps * settings.batch_size)
+    folder.finish(method=settings.method)

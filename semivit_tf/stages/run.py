@@ -97,7 +97,6 @@ class Run:
 
     def train(self, model, stream, *, stage, settings, steps_per_epoch, callbacks=()):
         """Trains a stage's compiled model in its folder."""
-        validates = hasattr(model, "is_tested")
         train(
             model,
             stream,
@@ -105,7 +104,7 @@ class Run:
             folder=self.folder.stage(stage).path,
             epochs=settings.epochs,
             steps_per_epoch=steps_per_epoch,
-            validation_data=self.data.validation() if validates else None,
+            validation_data=self.data.validation(),
             validations=self.config.run.validations,
             checkpoint_seconds=self.config.run.checkpoint_seconds,
             callbacks=callbacks,

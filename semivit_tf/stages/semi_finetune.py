@@ -8,15 +8,25 @@ from semivit_tf.training.schedules import CosineMomentum
 STAGE = "semi_finetune"
 
 
-def unlabeled_batch_size(settings):
-    """Returns how many unlabelled images are in a step."""
+def _unlabeled_batch_size(settings):
     return settings.batch_size * settings.unlabeled_per_labeled
 
 
-def semi_finetune(run):
+def batches(run):
+    """Returns `(flag, size, available, images)` of the batches that are needed."""
+    settings, split = run.config.semi, run.data.split
+    unlabeled = _unlabeled_batch_size(settings)
+    flag = "semi_batch_size times --semi_unlabeled_per_labeled"
+    return [
+        ("semi_batch_size", settings.batch_size, len(split.labeled), "labelled images"),
+        (flag, unlabeled, len(split.unlabeled), "unlabelled images"),
+    ]
+
+
+def train(run):
     """Trains student and teacher, both from the weights of stage 2."""
     settings = run.config.semi
-    steps = run.data.steps_per_epoch(unlabeled_batch_size(settings))
+    steps = run.data.steps_per_epoch(_unlabeled_batch_size(settings))
     momentum = settings.ema_momentum
     if settings.ema_schedule == "cosine":
         momentum = CosineMomentum(momentum, settings.epochs * steps)

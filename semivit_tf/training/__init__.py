@@ -3,3 +3,7 @@
 Nothing here knows a method. Start with `optimizers.py` and `schedules.py`; `loop.py`
 puts the callbacks of a stage together.
 """
+
+from semivit_tf.training import optimizers, schedules
+
+__all__ = ["optimizers", "schedules"]

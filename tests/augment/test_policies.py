@@ -56,12 +56,15 @@ def test_strength_zero_leaves_small_images_where_they_are():
     np.testing.assert_allclose(weak(images, keys), images, atol=1e-3)
 
 
-def test_a_layer_of_keras_makes_the_strong_view():
+@pytest.mark.parametrize("layer", ["keras.RandAugment", "keras_cv.RandAugment"])
+def test_a_layer_of_keras_makes_the_strong_view_inside_a_pipeline(layer):
     images, keys = images_and_keys()
-    views = create_policies("small", (16, 16, 3), strong_layer="keras.RandAugment")
-    strong = np.asarray(views["strong"](images, keys))
+    views = create_policies("small", (16, 16, 3), strong_layer=layer)
+    data = tf.data.Dataset.from_tensors((images, keys)).map(views["strong"])
+    (strong,) = data
     assert strong.shape == images.shape
-    assert np.abs(strong - np.asarray(views["weak"](images, keys))).max() > 1
+    weak = views["weak"](images, keys)
+    assert np.abs(np.asarray(strong) - np.asarray(weak)).max() > 1
 
 
 @pytest.mark.parametrize(
