@@ -1,12 +1,16 @@
 """What the README shows is run."""
 
+import json
 import pathlib
 import re
+import runpy
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
-README = (pathlib.Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = pathlib.Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def script():
@@ -33,3 +37,31 @@ def test_the_script_of_the_readme_runs(tmp_path, monkeypatch):
     np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
     named = np.array(data.class_names, "S")[answer["class_index"]]
     np.testing.assert_array_equal(answer["class_name"], named)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "experiments/digits_40_labels.py",
+        "experiments/benchmarks/augmentation_layers.py",
+    ],
+)
+def test_tables_are_made_from_the_committed_results(script):
+    module = runpy.run_path(str(ROOT / script))
+    result = json.loads(module["RESULT"].read_text())
+    assert module["table"](result) in README
+    assert result["command"] in README
+
+
+def test_the_committed_digits_results_hold_the_promise():
+    """Five seeds; the teacher above the fine-tuned stage and above label spreading."""
+    module = runpy.run_path(str(ROOT / "experiments/digits_40_labels.py"))
+    seeds = json.loads(module["RESULT"].read_text())["seeds"]
+    assert sorted(seeds) == ["0", "1", "2", "3", "4"]
+    teacher, student, spreading = (
+        np.array([seed[key] for seed in seeds.values()])
+        for key in ("semi_finetune teacher", "finetune student", "label_spreading")
+    )
+    assert teacher.mean() >= 0.92
+    assert teacher.mean() - student.mean() >= 0.04
+    assert (teacher > spreading).sum() >= 4

@@ -11,6 +11,11 @@ def batches(run):
     return [("finetune_batch_size", size, available, "labelled images")]
 
 
+def network(run):
+    """Builds the classifier."""
+    return run.classifier(run.config.finetune)
+
+
 def train(run):
     """Trains a classifier, from the pre-trained encoder if there is one."""
     settings = run.config.finetune
@@ -18,7 +23,7 @@ def train(run):
     pretrained = run.folder.stage("pretrain")
     run.seed_stage(STAGE)
     with run.strategy.scope():
-        model = run.classifier(settings)
+        model = network(run)
         if pretrained.done:
             # Averaged features are normalised after pooling, by a norm that is new.
             fresh = ("norm/",) if model.backbone.pooling == "mean" else ()

@@ -5,16 +5,16 @@ import contextlib
 import keras
 import tensorflow as tf
 
-from semivit_tf.config.run import STAGES
 from semivit_tf.config.settings import InputError
 from semivit_tf.data.dataset import load_dataset
 from semivit_tf.stages import evaluate, finetune, pretrain, semi_finetune
 from semivit_tf.stages.export import export, served_weights
 from semivit_tf.stages.run import Run
 from semivit_tf.stages.run_folder import RunFolder
+from semivit_tf.training.checkpoints import CheckpointError
 from semivit_tf.training.distribution import check_batch_size, create_strategy
 
-# Each trains by `train(run)`, and says what it needs by `batches(run)`.
+# Each trains by `train(run)`; `batches` and `network` say what it needs.
 TRAINING = {module.STAGE: module for module in (pretrain, finetune, semi_finetune)}
 
 
@@ -60,8 +60,7 @@ def prepare(config):
     run = Run(config, folder, data, strategy)
     check_batches(run)
     check_order(run)
-    with input_errors(), keras.StatelessScope():
-        run.backbone()
+    check_networks(run)
     return run
 
 
@@ -78,6 +77,15 @@ def check_batches(run):
                 )
             with input_errors():
                 check_batch_size(flag, size, run.strategy.num_replicas_in_sync)
+
+
+def check_networks(run):
+    """Refuses sizes that do not fit together; the networks get no weights here."""
+    with input_errors(), keras.StatelessScope():
+        run.classifier()
+        for name in run.config.run.stage_names():
+            if name in TRAINING:
+                TRAINING[name].network(run)
 
 
 def check_order(run):
@@ -128,16 +136,21 @@ def run_pipeline(config, command, say=print):
         f"unlabelled, {len(split.validation)} validation and "
         f"{len(run.data.test_source)} test images; run in {run.folder.path}"
     )
-    for name in STAGES:
-        if name not in config.run.stage_names():
-            continue
-        if name in TRAINING:
-            if run.folder.stage(name).done:
-                say(f"{name}: done before")
-            else:
-                TRAINING[name].train(run)
-        elif name == "evaluate":
-            say("\n" + evaluate.describe(evaluate.evaluate(run)) + "\n")
-        else:
-            say(f"export: {export(run)}")
+    try:
+        for name in config.run.stage_names():
+            run_stage(run, name, say)
+    except CheckpointError as error:
+        raise InputError(str(error)) from error
     return run
+
+
+def run_stage(run, name, say):
+    """Runs one stage, unless it is finished, and says what came out."""
+    if name == "evaluate":
+        say("\n" + evaluate.describe(evaluate.evaluate(run)) + "\n")
+    elif name == "export":
+        say(f"export: {export(run)}")
+    elif run.folder.stage(name).done:
+        say(f"{name}: done before")
+    else:
+        TRAINING[name].train(run)

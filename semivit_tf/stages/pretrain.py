@@ -18,24 +18,28 @@ def batches(run):
     return [("pretrain_batch_size", size, _images(run), "training images")]
 
 
+def network(run):
+    """Builds the masked autoencoder around the encoder that stays."""
+    settings = run.config.pretrain
+    # The encoder of MAE is a plain ViT, started and placed in its own way.
+    encoder = run.backbone(position_embedding="sincos", initialization="xavier_uniform")
+    return MAE(
+        encoder,
+        mask_ratio=settings.mask_ratio,
+        decoder_width=settings.decoder_width,
+        decoder_depth=settings.decoder_depth,
+        decoder_heads=settings.decoder_heads,
+        normalize_targets=settings.normalize_targets,
+    )
+
+
 def train(run):
     """Trains a masked autoencoder and keeps its encoder."""
     settings = run.config.pretrain
     steps = _images(run) // settings.batch_size
     run.seed_stage(STAGE)
     with run.strategy.scope():
-        # The encoder of MAE is a plain ViT, started and placed in its own way.
-        encoder = run.backbone(
-            position_embedding="sincos", initialization="xavier_uniform"
-        )
-        model = MAE(
-            encoder,
-            mask_ratio=settings.mask_ratio,
-            decoder_width=settings.decoder_width,
-            decoder_depth=settings.decoder_depth,
-            decoder_heads=settings.decoder_heads,
-            normalize_targets=settings.normalize_targets,
-        )
+        model = network(run)
         optimizer = run.optimizer(model, settings, steps, beta_2=0.95, undecayed=())
         run.compile(model, optimizer)
     run.train(
@@ -46,5 +50,5 @@ def train(run):
         steps_per_epoch=steps,
     )
     folder = run.folder.stage(STAGE)
-    save_weights(encoder, folder.weights("encoder"))
+    save_weights(model.backbone, folder.weights("encoder"))
     folder.finish(method=settings.method)

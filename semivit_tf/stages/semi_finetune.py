@@ -23,6 +23,11 @@ def batches(run):
     ]
 
 
+def network(run):
+    """Builds the student, a classifier like that of stage 2."""
+    return run.classifier(run.config.semi)
+
+
 def train(run):
     """Trains student and teacher, both from the weights of stage 2."""
     settings = run.config.semi
@@ -32,7 +37,7 @@ def train(run):
         momentum = CosineMomentum(momentum, settings.epochs * steps)
     run.seed_stage(STAGE)
     with run.strategy.scope():
-        student = run.classifier(settings)
+        student = network(run)
         load_weights(student, run.folder.stage("finetune").weights("student"))
         model = SemiViT(
             student,

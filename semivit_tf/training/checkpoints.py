@@ -18,6 +18,10 @@ from safetensors.numpy import save_file
 from semivit_tf.whole_file import whole_path
 
 
+class CheckpointError(ValueError):
+    """A file of weights or state cannot be read or does not fit; one line says why."""
+
+
 def weight_names(model):
     """Returns a dict of name to weight; the model's own name is not part of it."""
     names = {}
@@ -56,7 +60,9 @@ def read_arrays(path):
             arrays = {name: file.get_tensor(name) for name in file.keys()}
             return arrays, file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} cannot be read as safetensors: {error}") from error
+        raise CheckpointError(
+            f"{path} cannot be read as safetensors: {error}"
+        ) from error
 
 
 def _write(path, variables, metadata):
@@ -72,13 +78,13 @@ def _assign(variables, arrays, path):
     missing = sorted(set(variables) - set(arrays))
     unexpected = sorted(set(arrays) - set(variables))
     if missing or unexpected:
-        raise ValueError(
+        raise CheckpointError(
             f"{path} does not fit the model: {len(missing)} weights missing "
             f"(such as {missing[:1]}), {len(unexpected)} unexpected ({unexpected[:1]})"
         )
     for name, variable in variables.items():
         if tuple(variable.shape) != arrays[name].shape:
-            raise ValueError(
+            raise CheckpointError(
                 f"{path}: {name} should have shape {tuple(variable.shape)}. "
                 f"Received: {arrays[name].shape}"
             )

@@ -199,6 +199,10 @@ def test_a_stopped_run_continues_from_its_checkpoint(finished, tmp_path, monkeyp
         (["--semi_unlabeled_per_labeled=100"], "at most the 1418 unlabelled images"),
         (["--patch_size=3"], "`patch_size` should divide `image_size`"),
         (["--heads=3"], "`heads` should divide `width`"),
+        (["--pretrain_decoder_heads=3"], "`heads` should divide"),
+        (["--pretrain_mask_ratio=0.9"], "leave a visible patch"),
+        (["--semi_drop_path=1"], "`rate` should be in [0, 1)"),
+        (["--finetune_label_smoothing=1"], "`label_smoothing` should be in [0, 1)"),
         (["--flagfile=absent.flags"], "absent.flags"),
         (["--stages=finetune,pretrain"], "in the order pretrain,finetune"),
         (["--stages=finetune,finetune"], "each once"),
@@ -216,6 +220,16 @@ def test_wrong_input_is_one_line_and_code_2(flags, message, tmp_path, capsys):
     folder = tmp_path / "run"
     assert message in error(capsys, f"--workdir={folder}", *flags)
     assert not folder.exists()
+
+
+def test_broken_weights_are_named(tmp_path, capsys):
+    assert run(f"--workdir={tmp_path}", "--stages=finetune") == 0
+    file = tmp_path / "finetune" / "weights" / "student.safetensors"
+    file.write_bytes(file.read_bytes()[:200])
+    capsys.readouterr()
+    assert run(f"--workdir={tmp_path}", "--stages=evaluate") == 2
+    line = capsys.readouterr().err
+    assert f"{file} cannot be read as safetensors" in line and line.count("\n") == 1
 
 
 def test_folders_that_cannot_be_used(tmp_path, capsys):
