@@ -91,6 +91,10 @@ class ViT(keras.Model):
         super().__init__(**kwargs)
         size = (image_size,) * 2 if isinstance(image_size, int) else tuple(image_size)
         self._check(size, patch_size, width, heads, pooling, initialization)
+        if not 0 <= drop_path < 1:
+            raise ValueError(
+                f"`drop_path` should be in [0, 1). Received: drop_path={drop_path}"
+            )
         default_mean, default_std = default_pixel_statistics(channels)
 
         self.image_size = size
