@@ -92,6 +92,7 @@ def main():
             "flags": (ROOT / FLAGFILE).read_text().splitlines(),
             "seeds": measured,
         }
+        RESULT.parent.mkdir(parents=True, exist_ok=True)
         RESULT.write_text(json.dumps(result, indent=2) + "\n")
     print(table(json.loads(RESULT.read_text())))
 

@@ -74,6 +74,7 @@ def main():
             "images_per_second": measure(),
             "versions": {n: version(n) for n in ("tensorflow", "keras", "keras-cv")},
         }
+        RESULT.parent.mkdir(parents=True, exist_ok=True)
         RESULT.write_text(json.dumps(result, indent=2) + "\n")
     print(table(json.loads(RESULT.read_text())))
 

@@ -54,7 +54,8 @@ class RandomErasing:
         inside = within(top, box_height, height)[:, :, None]
         inside &= within(left, box_width, width)[:, None, :]
         inside &= (draws[:, 0] < self.probability)[:, None, None]
-        normal = tf.math.ndtri(draws[:, 5:] + 2.0**-25)
+        # Draws are multiples of 2**-24 below 1; both ends would give infinite noise.
+        normal = tf.math.ndtri(tf.minimum(draws[:, 5:] + 2.0**-25, 1.0 - 2.0**-24))
         noise = tf.reshape(normal, (-1, *self.shape)) * tf.constant(self.std)
         noise = 255.0 * (noise + tf.constant(self.mean))
         return tf.where(inside[..., None], noise, images)

@@ -5,7 +5,10 @@ garments): nothing is mirrored or cropped away. `photo` suits photographs. `none
 images alone. A strong view may also be a layer of Keras or keras-cv.
 """
 
+import inspect
 import math
+
+import tensorflow as tf
 
 from semivit_tf.augment.color import ColorJitter
 from semivit_tf.augment.erasing import RandomErasing
@@ -45,7 +48,12 @@ class LayerPolicy:
         self.before = before
 
     def __call__(self, images, keys):
-        return self.layer(self.before(images, keys), training=True)
+        images = self.before(images, keys)
+        if images.shape[-1] != 1:
+            return self.layer(images, training=True)
+        # Many of these layers are written for colour: a grey image becomes one.
+        colour = self.layer(tf.repeat(images, 3, axis=-1), training=True)
+        return tf.reduce_mean(colour, axis=-1, keepdims=True)
 
 
 def _erasing(shape, probability):
@@ -112,9 +120,16 @@ def named_layer(name):
             "A layer should be named keras.<Layer> or keras_cv.<Layer>. "
             f"Received: {name!r}"
         )
-    if not hasattr(module.layers, layer):
+    found = getattr(module.layers, layer, None)
+    if not inspect.isclass(found):
         raise ValueError(f"{library} has no layer named {layer!r}")
-    return getattr(module.layers, layer)(value_range=(0, 255))
+    ranged = "value_range" in inspect.signature(found.__init__).parameters
+    try:
+        return found(**({"value_range": (0, 255)} if ranged else {}))
+    except TypeError as error:
+        raise ValueError(
+            f"{name} needs arguments; pass the layer as an object: {error}"
+        ) from error
 
 
 def create_policies(name, shape, strength=1.0, strong_layer=None):

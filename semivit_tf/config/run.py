@@ -22,7 +22,9 @@ class RunConfig(Settings):
     stages: str = setting(
         ",".join(STAGES), "Stages to run, in this order.", identity=False
     )
-    seed: int = setting(0, "Seed of split, order, augmentation and weights.", low=0)
+    seed: int = setting(
+        0, "Seed of split, order, augmentation and weights.", low=0, high=2**63 - 1
+    )
     strategy: str = setting(
         "none",
         "How the work is spread over devices.",

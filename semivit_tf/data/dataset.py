@@ -8,7 +8,7 @@ from semivit_tf.data.digits import load_digits
 from semivit_tf.data.label_splits import split_labels
 
 # A loader returns the training and the test source.
-LOADERS = {"digits": lambda data_dir: load_digits()}
+LOADERS = {"digits": load_digits}
 
 
 class Dataset:

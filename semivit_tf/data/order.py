@@ -44,6 +44,8 @@ def index_batches(indices, batch_size, seed, start_step=0):
     """
     indices = np.asarray(indices, np.int64)
     count = len(indices)
+    if count == 0:
+        raise ValueError("A stream needs at least one image. Received: none")
     first_pass, offset = divmod(start_step * batch_size, count)
     seed = tuple(int(part) for part in np.atleast_1d(seed))
 

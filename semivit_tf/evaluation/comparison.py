@@ -29,13 +29,13 @@ def compare_predictions(labels, before, after):
 
 
 def verdict(comparison, images):
-    """Returns one honest sentence on whether the unlabelled images helped."""
+    """Returns one honest sentence on whether semi-supervised training helped."""
     change = 100 * comparison["accuracy_change"]
     counts = (
         f"{change:+.1f} points on {images} test images: {comparison['repaired']} "
         f"repaired, {comparison['broken']} broken, p = {comparison['p_value']:.2g}"
     )
     if comparison["p_value"] >= 0.05:
-        return f"The unlabelled images made no clear difference ({counts})."
+        return f"Semi-supervised training made no clear difference ({counts})."
     word = "helped" if change > 0 else "hurt"
-    return f"The unlabelled images {word} ({counts})."
+    return f"Semi-supervised training {word} ({counts})."

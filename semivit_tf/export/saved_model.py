@@ -42,6 +42,7 @@ def export_saved_model(
             f"`version` should be a positive integer. Received: {version!r}"
         )
     network = getattr(model, weights, model)
+    served_weights = weights if network is not model else network.name
     shape = tuple(network.image_shape)
     classes = network.compute_output_shape((1, *shape))[-1]
     class_names = [str(name) for name in class_names or range(classes)]
@@ -54,7 +55,9 @@ def export_saved_model(
     with tempfile.TemporaryDirectory() as assets, whole_folder(target) as folder:
         served.assets = [
             tf.saved_model.Asset(str(path))
-            for path in _write_assets(pathlib.Path(assets), class_names, shape, weights)
+            for path in _write_assets(
+                pathlib.Path(assets), class_names, shape, served_weights
+            )
         ]
         tf.saved_model.save(served, str(folder), signatures=served.signatures())
         (folder / "assets.extra").mkdir()

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from semivit_tf.augment.central_view import central_view
+from semivit_tf.augment.color import to_grey
 
 
 class ServedClassifier(tf.Module):
@@ -43,10 +44,10 @@ class ServedClassifier(tf.Module):
         height, width, channels = self._image_shape
 
         def load(contents):
-            image = tf.io.decode_image(
-                contents, channels=channels, expand_animations=False
-            )
-            return central_view(image, (height, width))
+            # In colour first: not every format can be decoded to grey.
+            image = tf.io.decode_image(contents, channels=3, expand_animations=False)
+            image = central_view(image, (height, width))
+            return to_grey(image[None])[0] if channels == 1 else image
 
         spec = tf.TensorSpec(self._image_shape, tf.float32)
         return self.answers(tf.map_fn(load, image_bytes, fn_output_signature=spec))

@@ -33,14 +33,17 @@ class LabeledMethod(Method):
             self.loss_function = soft_target_cross_entropy
         else:
             given = keras.losses.get(loss)
-            # A Loss object averages when called; `call` gives a value per image.
-            self.loss_function = getattr(given, "call", given)
-            if "sparse" in getattr(given, "name", getattr(given, "__name__", "")):
+            config = given.get_config() if hasattr(given, "get_config") else {}
+            name = getattr(given, "name", getattr(given, "__name__", ""))
+            built_in = isinstance(loss, str) and "from_logits" not in config
+            if "sparse" in name or built_in or config.get("from_logits") is False:
                 raise ValueError(
                     "`loss` should compare distributions over classes with logits, "
                     "such as keras.losses.CategoricalCrossentropy(from_logits=True): "
                     f"integer labels are smoothed and mixed first. Received: {loss}"
                 )
+            # A Loss object averages when called; `call` gives a value per image.
+            self.loss_function = getattr(given, "call", given)
         with self.distribute_strategy.scope():
             self._network_metrics = [
                 NetworkMetrics(prefix, self.num_classes, metrics)

@@ -134,6 +134,11 @@ class MAE(Method):
                 "`mask_ratio` should be in [0, 1) and leave a visible patch. "
                 f"Received: mask_ratio={mask_ratio} with {tokens} patches"
             )
+        if normalize_targets and backbone.patch_size**2 * backbone.channels == 1:
+            raise ValueError(
+                "`normalize_targets` needs patches of more than one value. Received: "
+                f"patch_size={backbone.patch_size} on grey images"
+            )
         self.backbone = backbone
         self.mask_ratio = mask_ratio
         self.decoder_width = decoder_width

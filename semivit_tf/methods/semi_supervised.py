@@ -70,6 +70,11 @@ class SemiSupervised(LabeledMethod):
     ):
         super().__init__(**kwargs)
         if isinstance(backbone, Classifier):
+            if num_classes not in (None, backbone.num_classes):
+                raise ValueError(
+                    "`num_classes` should be that of the classifier, "
+                    f"{backbone.num_classes}. Received: num_classes={num_classes}"
+                )
             self.student = backbone
         else:
             self.student = Classifier(

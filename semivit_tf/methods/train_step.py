@@ -61,6 +61,22 @@ class Method(keras.Model):
 
     # === Steps ===
 
+    def fit(self, *args, **kwargs):
+        self.spread_random_states()
+        return super().fit(*args, **kwargs)
+
+    def spread_random_states(self):
+        """Gives each replica draws of its own, from the state of the first one."""
+        strategy = self.distribute_strategy
+        if strategy.num_replicas_in_sync == 1:
+            return
+        for variable in self.variables:
+            if variable.name == "seed_generator_state":
+                copies = strategy.experimental_local_results(variable.value)
+                seed, count = copies[0].numpy().tolist()
+                for number, copy in enumerate(copies):
+                    copy.assign([(seed + number * 1_000_003) % 2**31, count])
+
     def train_step(self, batch):
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         with tf.GradientTape() as tape:

@@ -5,42 +5,43 @@ from semivit_tf.export.saved_model import export_saved_model
 from semivit_tf.training.checkpoints import load_weights
 
 
-def served_weights(run):
-    """Returns the (stage, weights) to serve: the latest, a teacher if there is one."""
+def served_weights(run, semi_supervised):
+    """Returns the (stage, weights) to serve: the latest, a teacher if there is one.
+
+    Args:
+        run: `Run`.
+        semi_supervised: Bool. Whether stage 3 is, or will be, there.
+    """
     wanted = run.config.run.export_weights
-    if run.folder.stage("semi_finetune").done:
+    if semi_supervised:
         return "semi_finetune", "teacher" if wanted == "auto" else wanted
     if wanted == "teacher":
         raise InputError("--export_weights=teacher needs the stage semi_finetune")
     return "finetune", "student"
 
 
-def check_version(run):
+def check_version(run, stage, weights):
     """Refuses to replace a version that is already served by other weights."""
     exported = run.folder.read_json("export.json") or {}
-    version = str(run.config.run.export_version)
-    stage, weights = served_weights(run)
-    before = exported.get(version)
+    before = exported.get(str(run.config.run.export_version))
     if before and before != [stage, weights]:
         raise InputError(
-            f"--export_version={version} exists and holds {' '.join(before)}; "
-            f"choose another number for {stage} {weights}"
+            f"--export_version={run.config.run.export_version} exists and holds "
+            f"{' '.join(before)}; choose another number for {stage} {weights}"
         )
     return exported
 
 
 def export(run):
     """Writes `export/<version>/`, unless it is there; returns its path."""
-    exported = check_version(run)
-    stage, weights = served_weights(run)
+    stage, weights = served_weights(run, run.folder.stage("semi_finetune").done)
+    exported = check_version(run, stage, weights)
     version = run.config.run.export_version
     path = run.folder.path / "export" / str(version)
     if str(version) in exported and path.exists():
         return path
     network = run.classifier(name=weights)
     load_weights(network, run.folder.stage(stage).weights(weights))
-    export_saved_model(
-        network, path.parent, run.data.class_names, version, weights=weights
-    )
+    export_saved_model(network, path.parent, run.data.class_names, version)
     run.folder.write_json("export.json", {**exported, str(version): [stage, weights]})
     return path

@@ -8,11 +8,12 @@ import tensorflow as tf
 from semivit_tf.config.settings import InputError
 from semivit_tf.data.dataset import load_dataset
 from semivit_tf.stages import evaluate, finetune, pretrain, semi_finetune
-from semivit_tf.stages.export import export, served_weights
+from semivit_tf.stages.export import check_version, export, served_weights
 from semivit_tf.stages.run import Run
 from semivit_tf.stages.run_folder import RunFolder
 from semivit_tf.training.checkpoints import CheckpointError
 from semivit_tf.training.distribution import check_batch_size, create_strategy
+from semivit_tf.training.non_finite import NonFiniteLossError
 
 # Each trains by `train(run)`; `batches` and `network` say what it needs.
 TRAINING = {module.STAGE: module for module in (pretrain, finetune, semi_finetune)}
@@ -34,7 +35,10 @@ def prepare(config):
     if not config.run.workdir:
         raise InputError("--workdir should name the folder of the run. Received: none")
     folder = RunFolder(config.run.workdir)
-    folder.check(config)
+    with input_errors():
+        folder.check(config)
+    if config.run.xla == "on" and config.run.deterministic:
+        raise InputError("--xla=on excludes --deterministic: Keras would leave XLA out")
     if config.run.xla == "on" and config.run.strategy in ("mirrored", "multi_worker"):
         raise InputError(
             f"--xla=on excludes --strategy={config.run.strategy}: Keras compiles a "
@@ -57,6 +61,7 @@ def prepare(config):
             strength=settings.augmentation_strength,
             strong_layer=settings.strong_layer,
         )
+        folder.check_split(data.split)
     run = Run(config, folder, data, strategy)
     check_batches(run)
     check_order(run)
@@ -80,12 +85,13 @@ def check_batches(run):
 
 
 def check_networks(run):
-    """Refuses sizes that do not fit together; the networks get no weights here."""
-    with input_errors(), keras.StatelessScope():
-        run.classifier()
+    """Refuses sizes that do not fit together, by building each network once."""
+    with input_errors():
         for name in run.config.run.stage_names():
             if name in TRAINING:
                 TRAINING[name].network(run)
+            else:
+                run.classifier()
 
 
 def check_order(run):
@@ -103,18 +109,14 @@ def check_order(run):
     for name in ("evaluate", "export"):
         if name in stages and not (there("finetune") or there("semi_finetune")):
             raise InputError(f"--stages={name} needs the stage finetune")
-    finetuned = folder.stage("finetune")
-    if (
-        "pretrain" in stages
-        and finetuned.done
-        and finetuned.summary()["started_from"] == "scratch"
-    ):
+    finetuned = folder.stage("finetune").path.exists()
+    if "pretrain" in stages and finetuned and not folder.stage("pretrain").done:
         raise InputError(
-            "--stages=pretrain comes too late in this folder: finetune is finished and "
-            "started from scratch"
+            "--stages=pretrain comes too late in this folder: finetune has started "
+            "from scratch"
         )
-    if "export" in stages and not there("semi_finetune"):
-        served_weights(run)
+    if "export" in stages:
+        check_version(run, *served_weights(run, there("semi_finetune")))
 
 
 def run_pipeline(config, command, say=print):
@@ -129,7 +131,8 @@ def run_pipeline(config, command, say=print):
     if config.run.deterministic:
         tf.config.experimental.enable_op_determinism()
     run = prepare(config)
-    run.folder.open(config, command, run.data.split)
+    with input_errors():
+        run.folder.open(config, command, run.data.split)
     split = run.data.split
     say(
         f"{config.data.dataset}: {len(split.labeled)} labelled, {len(split.unlabeled)} "
@@ -139,7 +142,7 @@ def run_pipeline(config, command, say=print):
     try:
         for name in config.run.stage_names():
             run_stage(run, name, say)
-    except CheckpointError as error:
+    except (CheckpointError, NonFiniteLossError) as error:
         raise InputError(str(error)) from error
     return run
 

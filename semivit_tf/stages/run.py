@@ -44,9 +44,8 @@ class Run:
 
     def seed_stage(self, name):
         """Gives a stage its own seed, so it starts the same whatever ran before."""
-        keras.utils.set_random_seed(
-            self.config.run.seed * len(STAGES) + STAGES.index(name)
-        )
+        number = self.config.run.seed * len(STAGES) + STAGES.index(name)
+        keras.utils.set_random_seed(number % 2**32)
 
     def backbone(self, **options):
         """Builds the backbone with this stage's options."""

@@ -65,7 +65,9 @@ class RunFolder:
         file = self.path / "config.json"
         if file.exists():
             self._check_same(file, config)
-        elif self.path.exists() and any(self.path.iterdir()):
+        elif self.path.exists() and any(
+            not child.name.startswith(".") for child in self.path.iterdir()
+        ):
             raise InputError(
                 f"--workdir should be empty or hold a run. Received: {self.path}"
             )
@@ -104,9 +106,6 @@ class RunFolder:
     def open(self, config, command, split):
         """Creates the folder and writes what the run is, unless it is there already."""
         self.path.mkdir(parents=True, exist_ok=True)
-        if not (self.path / "split.csv").exists():
-            with open_whole(self.path / "split.csv") as file:
-                split.write_csv(file)
         if not (self.path / "config.json").exists():
             described = {
                 "flags": config.flags(),
@@ -117,8 +116,23 @@ class RunFolder:
                 },
                 "processors": os.cpu_count(),
             }
-            with open_whole(self.path / "config.json") as file:
-                json.dump(described, file, indent=2)
+            self.write_json("config.json", described)
+        if not (self.path / "split.csv").exists():
+            with open_whole(self.path / "split.csv") as file:
+                split.write_csv(file)
+
+    def check_split(self, split):
+        """Refuses to go on when labels would be used that an earlier stage did not."""
+        file = self.path / "split.csv"
+        if not file.exists():
+            return
+        with file.open(encoding="utf-8", newline="") as opened:
+            before = type(split).read_csv(opened)
+        if before.rows() != split.rows():
+            raise InputError(
+                f"{file} is not the split of these settings: the data have changed, or "
+                "the file was edited"
+            )
 
     def write_json(self, name, content):
         """Writes a result of the run as JSON."""

@@ -2,6 +2,7 @@
 
 from semivit_tf.training.checkpoints import Checkpoints, SaveCheckpoints
 from semivit_tf.training.metrics_log import MetricsLog
+from semivit_tf.training.non_finite import StopOnNonFiniteLoss
 from semivit_tf.training.progress import Progress
 
 _SHOWN = (
@@ -12,6 +13,12 @@ _SHOWN = (
     "val_student_accuracy",
     "val_teacher_accuracy",
 )
+
+
+def validated_epochs(epochs, validations):
+    """Returns the numbers of about so many epochs, the last one always among them."""
+    every = max(1, epochs // validations)
+    return [number for number in range(1, epochs + 1) if (epochs - number) % every == 0]
 
 
 def train(
@@ -53,11 +60,12 @@ def train(
         initial_epoch=initial_epoch,
         steps_per_epoch=steps_per_epoch,
         validation_data=validation_data,
-        validation_freq=max(1, epochs // validations),
+        validation_freq=validated_epochs(epochs, validations),
         shuffle=False,
         verbose=0,
         callbacks=[
             *callbacks,
+            StopOnNonFiniteLoss(stage),
             MetricsLog(folder, initial_epoch),
             SaveCheckpoints(checkpoints, epochs, checkpoint_seconds),
             Progress(stage, epochs, steps_per_epoch, _SHOWN, initial_epoch),

@@ -25,11 +25,13 @@ class MetricsLog(keras.callbacks.Callback):
         folder = pathlib.Path(folder)
         self.path = folder / "metrics.jsonl"
         if self.path.exists():
-            lines = self.path.read_text(encoding="utf-8").splitlines()
+            # A line without an end was being written when the run was killed.
+            lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+            whole = [line for line in lines if line.endswith("\n")]
             with open_whole(self.path) as file:
-                for line in lines:
+                for line in whole:
                     if json.loads(line)["epoch"] <= initial_epoch:
-                        file.write(line + "\n")
+                        file.write(line)
         self.writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
 
     def on_epoch_end(self, epoch, logs=None):

@@ -22,6 +22,15 @@ def test_probability_and_area():
     assert 0.01 < erased[erased > 0].min() and erased.max() < 0.36
 
 
+def test_the_first_and_the_last_draw_are_finite():
+    operation = RandomErasing((4, 4, 1), 1.0, (0.5,), (0.25,), area=(1.0, 1.0))
+    for extreme in (0.0, 1 - 2.0**-24):
+        draws = np.full((1, operation.draws), extreme, "float32")
+        draws[:, :5] = 0.5
+        outputs = np.asarray(operation(np.zeros((1, 4, 4, 1), "float32"), draws))
+        assert np.isfinite(outputs).all() and np.abs(outputs - 127.5).max() > 200
+
+
 def test_areas_are_uniform_where_the_box_fits():
     outputs = erase(2000, shape=(64, 64, 1), area=(0.05, 0.15), aspect=(0.5, 2.0))
     erased = (outputs != -1000).mean(axis=(1, 2, 3))

@@ -13,6 +13,7 @@ from semivit_tf.augment.mixing import (
     mix_by_confidence,
     probabilistic_pseudo_mixup,
 )
+from semivit_tf.losses.cross_entropy import smoothed_one_hot
 
 
 def numpy_box(ratio, row, column, height, width):
@@ -211,6 +212,23 @@ def test_nothing_is_mixed_at_probability_zero_but_targets_are_smoothed():
     mixed, targets = labeled_mix(images, np.array([0, 1]), 4, probability=0.0)
     np.testing.assert_array_equal(mixed, images)
     np.testing.assert_allclose(np.asarray(targets)[0], [0.925, 0.025, 0.025, 0.025])
+
+
+@pytest.mark.parametrize("alphas", [(0.8, 0.0), (0.0, 1.0), (0.8, 1.0)])
+def test_a_ratio_of_one_is_no_mixing(alphas):
+    """The draw decides not to mix, and the whole computation is the identity."""
+    images = np.random.default_rng(5).random((4, 6, 6, 1), "float32")
+    mixed, targets = labeled_mix(
+        images,
+        np.arange(4),
+        4,
+        mixup_alpha=alphas[0],
+        cutmix_alpha=alphas[1],
+        probability=1e-9,
+        seed=2,
+    )
+    np.testing.assert_array_equal(mixed, images)
+    np.testing.assert_allclose(targets, smoothed_one_hot(np.arange(4), 4, 0.1))
 
 
 def test_mixing_compiles_under_xla():

@@ -56,10 +56,14 @@ def test_strength_zero_leaves_small_images_where_they_are():
     np.testing.assert_allclose(weak(images, keys), images, atol=1e-3)
 
 
-@pytest.mark.parametrize("layer", ["keras.RandAugment", "keras_cv.RandAugment"])
-def test_a_layer_of_keras_makes_the_strong_view_inside_a_pipeline(layer):
-    images, keys = images_and_keys()
-    views = create_policies("small", (16, 16, 3), strong_layer=layer)
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    "layer", ["keras.RandAugment", "keras_cv.RandAugment", "keras.RandomFlip"]
+)
+def test_a_layer_of_keras_makes_the_strong_view_inside_a_pipeline(layer, channels):
+    shape = (16, 16, channels)
+    images, keys = images_and_keys(shape=shape)
+    views = create_policies("small", shape, strong_layer=layer)
     data = tf.data.Dataset.from_tensors((images, keys)).map(views["strong"])
     (strong,) = data
     assert strong.shape == images.shape
@@ -74,6 +78,10 @@ def test_a_layer_of_keras_makes_the_strong_view_inside_a_pipeline(layer):
         ({"name": "auto", "strength": -1.0}, "should not be negative"),
         ({"name": "auto", "strong_layer": "keras.Nothing"}, "no layer named 'Nothing'"),
         ({"name": "auto", "strong_layer": "os.system"}, "keras.<Layer>"),
+        (
+            {"name": "auto", "strong_layer": "keras.Dense"},
+            "keras.Dense needs arguments",
+        ),
     ],
 )
 def test_wrong_names_are_refused(arguments, message):

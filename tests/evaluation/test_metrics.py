@@ -45,9 +45,9 @@ def test_comparison_counts_and_tests_exactly():
     assert (result["repaired"], result["broken"]) == (9, 1)
     np.testing.assert_allclose(result["accuracy_change"], 8 / 20)
     np.testing.assert_allclose(result["p_value"], 2 * binom.cdf(1, 10, 0.5))
-    assert verdict(result, 20).startswith("The unlabelled images helped (+40.0 points")
+    assert verdict(result, 20).startswith("Semi-supervised training helped (+40.0")
     reverse = compare_predictions(labels, after, before)
-    assert "images hurt (-40.0" in verdict(reverse, 20)
+    assert "training hurt (-40.0" in verdict(reverse, 20)
 
 
 def test_equal_predictions_make_no_difference():

@@ -1,5 +1,6 @@
 """The served model: same answers as Keras, with nothing but TensorFlow."""
 
+import io
 import json
 import pathlib
 import subprocess
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from semivit_tf.export.saved_model import export_saved_model
 from semivit_tf.methods.classifier import Classifier
@@ -113,23 +115,37 @@ def test_answers_without_keras_and_without_this_package(served):
     assert probabilities.std() > 0.05  # the answers differ between images and classes
 
 
-def test_answers_through_saved_model_cli(served):
-    folder, path, _, _, _, probabilities, _ = served
+@pytest.mark.parametrize(
+    ("signature", "name", "tolerance"),
+    [
+        ("serving_default", "images", 1e-5),
+        ("serving_uint8", "images", 1e-5),
+        ("serving_bytes", "image_bytes", 1e-4),
+    ],
+)
+def test_answers_through_saved_model_cli(served, tmp_path, signature, name, tolerance):
+    _, path, _, images, contents, probabilities, from_bytes = served
+    given, expected = {
+        "serving_default": (images.astype("float32"), probabilities),
+        "serving_uint8": (images, probabilities),
+        "serving_bytes": (np.array(contents, "S"), from_bytes),
+    }[signature]
+    np.save(tmp_path / "given.npy", given)
     tool = pathlib.Path(sys.executable).parent / "saved_model_cli"
     subprocess.run(
         [
             tool,
             "run",
             *("--dir", path, "--tag_set", "serve"),
-            *("--signature_def", "serving_uint8"),
-            *("--inputs", f"images={folder / 'images.npy'}"),
-            *("--outdir", folder, "--overwrite"),
+            *("--signature_def", signature),
+            *("--inputs", f"{name}={tmp_path / 'given.npy'}"),
+            *("--outdir", tmp_path),
         ],
         check=True,
         capture_output=True,
     )
     np.testing.assert_allclose(
-        np.load(folder / "probabilities.npy"), probabilities, atol=1e-5
+        np.load(tmp_path / "probabilities.npy"), expected, atol=tolerance
     )
 
 
@@ -162,6 +178,26 @@ def test_files_of_any_size_and_colour_are_resized(served):
     answer = ask(image_bytes=tf.constant([grey, small]))
     np.testing.assert_allclose(
         answer["probabilities"][0], answer["probabilities"][1], atol=1e-4
+    )
+
+
+def test_a_grey_model_answers_files_of_every_format(tmp_path):
+    model = Classifier(small_vit(), 3)
+    sharpen(model)
+    path = export_saved_model(model, tmp_path)
+    described = json.loads((path / "assets" / "preprocessing.json").read_text())
+    assert described["weights"] == "classifier"
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8)).astype("uint8")
+    contents = []
+    for kind in ("PNG", "GIF", "BMP"):
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, kind)
+        contents.append(file.getvalue())
+    loaded = tf.saved_model.load(str(path))
+    answer = loaded.signatures["serving_bytes"](image_bytes=tf.constant(contents))
+    expected = keras.ops.softmax(model(pixels[None, :, :, None])).numpy()
+    np.testing.assert_allclose(
+        answer["probabilities"], np.repeat(expected, 3, axis=0), atol=1e-4
     )
 
 

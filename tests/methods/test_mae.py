@@ -8,6 +8,7 @@ import tensorflow as tf
 from semivit_tf.backbones import create_backbone
 from semivit_tf.layers.token_masking import random_token_order
 from semivit_tf.methods.mae import MAE
+from semivit_tf.training.checkpoints import load_weights, save_weights
 from tests.methods.small import small_vit
 
 
@@ -101,12 +102,15 @@ def test_encoder_works_on_the_visible_quarter_only():
     assert seen == [(2, 1 + 49, 384)]
 
 
-def test_full_view_gives_the_features_of_the_plain_backbone():
+def test_a_vit_built_from_the_encoder_gives_its_features(tmp_path):
     model = small_mae(mask_ratio=0.0)
     shuffle, _ = random_token_order(3, 16, seed=4)
     encoded = model.encode(images(), shuffle)
     assert encoded.shape == (3, 17, 16)
-    np.testing.assert_allclose(encoded[:, 0], model.backbone(images()), atol=1e-5)
+    save_weights(model.backbone, tmp_path / "encoder.safetensors")
+    vit = small_vit(patch_size=2, pooling="class_token")  # with learned positions
+    load_weights(vit, tmp_path / "encoder.safetensors")
+    np.testing.assert_allclose(encoded[:, 0], vit(images()), atol=1e-5)
 
 
 def test_gradients_reach_the_mask_token_and_no_position_table():
@@ -150,6 +154,12 @@ def test_training_lowers_the_loss(jit_compile):
 def test_a_ratio_that_leaves_nothing_is_refused(ratio):
     with pytest.raises(ValueError, match="leave a visible patch"):
         small_mae(mask_ratio=ratio)
+
+
+def test_patches_of_one_value_cannot_be_normalised():
+    with pytest.raises(ValueError, match="more than one value"):
+        small_mae(patch_size=1)
+    assert small_mae(patch_size=1, normalize_targets=False).visible == 16
 
 
 def test_another_backbone_is_refused():

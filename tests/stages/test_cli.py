@@ -50,14 +50,14 @@ def error(capsys, *flags):
 
 
 def test_help_answers_within_a_second_and_without_tensorflow():
-    start = time.monotonic()
-    result = subprocess.run(
-        [sys.executable, "-X", "importtime", ROOT / "main.py", "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert time.monotonic() - start < 1.0
+    def ask(*options):
+        start = time.monotonic()
+        command = [sys.executable, *options, ROOT / "main.py", "--help"]
+        result = subprocess.run(command, capture_output=True, text=True, check=True)
+        return result, time.monotonic() - start
+
+    assert min(ask()[1] for _ in range(3)) < 1.0  # other work may hold up one of them
+    result, _ = ask("-X", "importtime")
     assert "--semi_threshold" in result.stdout
     assert "semivit_tf.cli" in result.stderr  # the list of imports is there
     assert "tensorflow" not in result.stderr
@@ -214,12 +214,42 @@ def test_a_stopped_run_continues_from_its_checkpoint(finished, tmp_path, monkeyp
         (["--augmentation=heavy"], "Received: 'heavy'"),
         (["--label_fraction=0.1"], "exclude each other"),
         (["--xla=on", "--strategy=mirrored"], "--xla=on excludes"),
+        (["--xla=on", "--deterministic"], "--xla=on excludes --deterministic"),
+        (["--data_dir=/data"], "need no `data_dir`"),
+        (["--strong_layer=keras.Dense"], "keras.Dense needs arguments"),
     ],
 )
 def test_wrong_input_is_one_line_and_code_2(flags, message, tmp_path, capsys):
     folder = tmp_path / "run"
     assert message in error(capsys, f"--workdir={folder}", *flags)
     assert not folder.exists()
+
+
+def test_another_split_in_the_folder_is_refused(tmp_path, capsys):
+    assert run(f"--workdir={tmp_path}", "--stages=finetune") == 0
+    file = tmp_path / "split.csv"
+    file.write_text(file.read_text().replace(",labeled", ",unlabeled", 1))
+    capsys.readouterr()
+    assert "is not the split of these settings" in error(
+        capsys, f"--workdir={tmp_path}", "--stages=evaluate"
+    )
+
+
+def test_a_served_version_is_not_replaced_by_other_weights(tmp_path, capsys):
+    assert run(f"--workdir={tmp_path}", "--stages=finetune,export") == 0
+    capsys.readouterr()
+    stages = "--stages=semi_finetune,export"
+    line = error(capsys, f"--workdir={tmp_path}", stages)
+    assert "--export_version=1 exists and holds finetune student" in line
+    assert not (tmp_path / "semi_finetune").exists()
+    assert run(f"--workdir={tmp_path}", stages, "--export_version=2") == 0
+    versions = sorted(path.name for path in (tmp_path / "export").iterdir())
+    assert versions == ["1", "2"]
+
+
+def test_a_kill_while_the_folder_is_made_does_not_lock_it(tmp_path):
+    (tmp_path / ".config.json.abc").write_text("{")
+    assert run(f"--workdir={tmp_path}", "--stages=finetune") == 0
 
 
 def test_broken_weights_are_named(tmp_path, capsys):
@@ -237,6 +267,7 @@ def test_folders_that_cannot_be_used(tmp_path, capsys):
     assert "cannot be written to" in error(capsys, "--workdir=/proc/run")
     file = tmp_path / "file"
     file.write_text("x")
+    assert error(capsys, f"--workdir={file / 'run'}")
     assert "should be a folder" in error(capsys, f"--workdir={file}")
     assert "should be empty or hold a run" in error(capsys, f"--workdir={tmp_path}")
 
@@ -248,11 +279,16 @@ def test_late_pretraining_is_refused(tmp_path, capsys):
     assert "started from scratch" in line
 
 
-def test_mirrored_runs_all_stages(tmp_path):
+def test_mirrored_runs_all_stages_in_a_process_of_its_own(tmp_path):
     flags = ("--strategy=mirrored", "--logical_cpus=2", "--validation_per_class=1")
-    assert run(f"--workdir={tmp_path}", *flags) == 0
+    command = [sys.executable, ROOT / "main.py", *TINY, *flags]
+    command.append(f"--workdir={tmp_path}")
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "Traceback" not in result.stderr
     results = json.loads((tmp_path / "evaluation.json").read_text())["results"]
     assert len(results) == 3
+    lines = (tmp_path / "semi_finetune" / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(lines[-1])["kept"] == 1.0
 
 
 def test_the_same_seed_gives_the_same_bits(tmp_path):

@@ -20,6 +20,15 @@ def log(folder, epochs, initial_epoch=0):
     callback.on_train_end()
 
 
+def test_a_line_torn_by_a_kill_is_forgotten(tmp_path):
+    log(tmp_path, range(0, 2))
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"epoch": 3, "lo')
+    log(tmp_path, range(2, 3), initial_epoch=2)
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3]
+
+
 def test_lines_after_the_checkpoint_come_again_once(tmp_path):
     log(tmp_path, range(0, 5))
     log(tmp_path, range(3, 6), initial_epoch=3)
