@@ -141,6 +141,22 @@ def build_targets():
     return targets
 
 
+def requirements(file):
+    """Returns the packages that a requirements file names, spelled as in labels."""
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    return {
+        re.split(r"[<>=~]", line)[0].replace("-", "_")
+        for line in lines
+        if line and line[0] not in "#-"
+    }
+
+
+def test_the_library_names_all_its_packages():
+    (library,) = [t for _, t in build_targets() if t["name"] == "semivit_tf"]
+    named = {label.removeprefix("@pypi//") for label in library["deps"]}
+    assert named == requirements("requirements.txt")
+
+
 def test_every_source_and_test_is_in_exactly_one_target():
     files = [f for _, target in build_targets() for f in target.get("srcs", ())]
     existing = [
@@ -154,11 +170,16 @@ def test_every_source_and_test_is_in_exactly_one_target():
 
 def test_every_label_of_the_build_exists():
     targets = build_targets()
+    required = requirements("requirements.txt") | requirements("tests/requirements.txt")
     names = [target["name"] for _, target in targets]
     assert len(names) == len(set(names))
     for rule, target in targets:
         for label in target.get("deps", ()):
-            assert label.removeprefix(":") in names, label
+            package = label.removeprefix("@pypi//")
+            if package != label:
+                assert package in required, label
+            else:
+                assert label.removeprefix(":") in names, label
         for file in (*target.get("srcs", ()), *target.get("data", ())):
             assert (ROOT / file).exists(), file
         if rule == "py_test":
