@@ -49,7 +49,7 @@ def label_spreading(seed):
     from semivit_tf.data.dataset import load_dataset
 
     data = load_dataset("digits", labels_per_class=4, seed=seed)
-    source, test = data.train_source, data.test_source
+    source, test = data.parts.train, data.parts.test
     labels = np.full(len(source), -1)
     labels[data.split.labeled] = source.labels[data.split.labeled]
     pixels = source.images.reshape(len(source), -1) / 255.0

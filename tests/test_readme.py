@@ -43,7 +43,7 @@ def test_the_script_of_the_readme_runs(tmp_path, monkeypatch):
     "script",
     [
         "experiments/digits_40_labels.py",
-        "experiments/benchmarks/augmentation_layers.py",
+        "experiments/benchmarks/augmentation.py",
     ],
 )
 def test_tables_are_made_from_the_committed_results(script):

@@ -1,10 +1,6 @@
-"""What is done to images: policies for tf.data, and mixing inside the training step.
+"""What is done to images: policies for input pipelines, and mixing inside the step.
 
-`mixing.py` is portable (`keras.ops`). The other files are TensorFlow code for input
-pipelines: they work on whole batches, and each image's draws depend on its key alone.
-Start with `policies.py`.
+`mixing.py` is portable (`keras.ops`) and works on batches. `central_view.py` is part of
+what is served and works in a graph. The other files work on one image, a NumPy array,
+and its draws depend on its key alone. Start with `policies.py`.
 """
-
-from semivit_tf.augment import mixing, policies
-
-__all__ = ["mixing", "policies"]

@@ -3,21 +3,31 @@
 import tensorflow as tf
 
 
-def central_view(image, size):
-    """Cuts the largest central box of the wanted aspect and resizes it.
+def central_view(image, size, share=1.0):
+    """Cuts a central box of the wanted aspect and resizes it.
 
     Args:
         image: Tensor `[H, W, C]`, any size.
         size: Tuple `(H, W)` of the result.
+        share: Float in (0, 1]. The box's sides over those of the largest one. 0.875 is
+            what "resize to 256, cut out 224" shows.
 
     Returns:
         Float32 tensor `[size[0], size[1], C]` in [0, 255].
     """
+    if share == 1.0 and tuple(image.shape[:2]) == tuple(size):
+        return tf.cast(image, tf.float32)
     height, width = tf.unstack(tf.shape(image)[:2])
     # In whole numbers: the box has the aspect of `size` up to a pixel.
-    box_height = tf.maximum(1, tf.minimum(height, width * size[0] // size[1]))
-    box_width = tf.maximum(1, tf.minimum(width, height * size[1] // size[0]))
+    box_height = tf.minimum(height, width * size[0] // size[1])
+    box_width = tf.minimum(width, height * size[1] // size[0])
+
+    def shrunk(side):
+        side = tf.cast(tf.round(share * tf.cast(side, tf.float32)), tf.int32)
+        return tf.maximum(side, 1)
+
+    box_height, box_width = shrunk(box_height), shrunk(box_width)
     top, left = (height - box_height) // 2, (width - box_width) // 2
     box = image[top : top + box_height, left : left + box_width]
     resized = tf.image.resize(box, size, method="bicubic", antialias=True)
-    return tf.clip_by_value(resized, 0.0, 255.0)
+    return tf.clip_by_value(tf.ensure_shape(resized, (*size, None)), 0.0, 255.0)

@@ -1,69 +1,98 @@
 """Which changes make a weak, a strong or a labelled view of an image?
 
-`small` suits small grey or colour images whose content fills the frame (digits, signs,
-garments): nothing is mirrored or cropped away. `photo` suits photographs. `none` leaves
-images alone. A strong view may also be a layer of Keras or keras-cv.
+`photo` is what the papers do to photographs: crops, mirroring, colour, RandAugment,
+boxes of noise. `small` suits small images whose content fills the frame (digits,
+signs, garments): nothing is mirrored or cropped away. `none` leaves images alone. A
+strong view may also be made by a layer of Keras or keras-cv.
 """
 
-import inspect
 import math
 
-import tensorflow as tf
-
-from semivit_tf.augment.color import ColorJitter
+from semivit_tf.augment.color_jitter import ColorJitter
+from semivit_tf.augment.crop import CentralCrop, RandomResizedCrop
 from semivit_tf.augment.erasing import RandomErasing
-from semivit_tf.augment.geometry import RandomAffine, RandomFlip, RandomResizedCrop
-from semivit_tf.augment.randomness import uniforms
+from semivit_tf.augment.layers_by_name import call_layer, layer_by_name
+from semivit_tf.augment.rand_augment import RandAugment
+from semivit_tf.augment.random_affine import RandomAffine
+from semivit_tf.augment.randomness import derive
 from semivit_tf.layers.pixel_normalization import default_pixel_statistics
 
 
 class Policy:
-    """A sequence of operations on images `[N, H, W, C]`, drawn from their keys.
+    """A framing and a sequence of operations, all drawn from the image's key.
 
     Args:
-        operations: Objects with `draws` and `__call__(images, draws)`.
+        framing: What chooses, cuts and resizes a box; see `CentralCrop`.
+        operations: Functions of an image and a key that return the image changed.
+        layer: Optional Keras layer that is called on the batch in the end. Such a layer
+            draws from its own state, so a resumed run does not repeat its draws.
     """
 
-    def __init__(self, operations=()):
+    def __init__(self, framing, operations=(), layer=None):
+        self.framing = framing
         self.operations = tuple(operations)
-
-    def __call__(self, images, keys):
-        for salt, operation in enumerate(self.operations):
-            images = operation(images, uniforms(keys, operation.draws, salt))
-        return images
-
-
-class LayerPolicy:
-    """A Keras or keras-cv preprocessing layer as a policy, after another one.
-
-    Such a layer draws from its own state, so a resumed run does not repeat its draws.
-
-    Args:
-        layer: Layer on images in [0, 255].
-        before: Policy that is applied first.
-    """
-
-    def __init__(self, layer, before):
         self.layer = layer
-        self.before = before
 
-    def __call__(self, images, keys):
-        images = self.before(images, keys)
-        if images.shape[-1] != 1:
-            return self.layer(images, training=True)
-        # Many of these layers are written for colour: a grey image becomes one.
-        colour = self.layer(tf.repeat(images, 3, axis=-1), training=True)
-        return tf.reduce_mean(colour, axis=-1, keepdims=True)
+    @property
+    def dtype(self):
+        """The numbers of `view`: noise may lie outside of what a byte holds."""
+        noisy = any(isinstance(o, RandomErasing) for o in self.operations)
+        return "float32" if noisy else "uint8"
+
+    def box(self, height, width, key):
+        """Returns the box `(top, left, height, width)` that the view will show."""
+        return self.framing.box(height, width, derive(key, 0))
+
+    def view(self, image, box, key):
+        """Makes the view of a box of an image.
+
+        Args:
+            image: uint8 array `[H, W, C]`.
+            box: What `box` returned, in the image's coordinates.
+            key: The image's key.
+
+        Returns:
+            Array `[*framing.size, C]` in [0, 255], but for noise.
+        """
+        image = self.framing.cut(image, box, derive(key, 0))
+        for number, operation in enumerate(self.operations, start=1):
+            image = operation(image, derive(key, number))
+        return image
+
+    def after(self, images):
+        """Returns a batch `[N, H, W, C]` (float32) of views as the layer changes it."""
+        return call_layer(self.layer, images) if self.layer else images
+
+    def __call__(self, image, key):
+        return self.view(image, self.box(*image.shape[:2], key), key)
 
 
-def _erasing(shape, probability):
-    mean, std = default_pixel_statistics(shape[-1])
-    return RandomErasing(shape, probability, mean, std)
+def photo_policies(
+    shape, strength=1.0, rand_augment="rand-m9-mstd0.5-inc1", erasing=0.25
+):
+    """Returns the views of photographs, as published for strength 1."""
+    size = shape[:2]
+
+    def crop(smallest):
+        return RandomResizedCrop(size, area=(smallest**strength, 1.0))
+
+    weak = [ColorJitter(0.4 * strength)]
+    strong = []
+    if rand_augment:
+        strong.append(RandAugment(rand_augment))
+    strong.append(RandomErasing(erasing, *default_pixel_statistics(shape[2])))
+    return {
+        "pretrain": Policy(crop(0.2)),
+        "labeled": Policy(crop(0.08), strong),
+        "weak": Policy(crop(0.08), weak),
+        "strong": Policy(crop(0.08), strong),
+    }
 
 
-def small_policies(shape, strength=1.0):
+def small_policies(shape, strength=1.0, rand_augment=None, erasing=0.25):
     """Returns the views of small images: gentle geometry, no mirroring."""
     side = min(shape[:2])
+    framing = CentralCrop(shape[:2])
 
     def affine(share):
         amount = strength * share
@@ -74,77 +103,50 @@ def small_policies(shape, strength=1.0):
             shear=0.2 * amount,
         )
 
+    strong = [affine(1.0), ColorJitter(0.4)]
+    if rand_augment:
+        strong.append(RandAugment(rand_augment))
+    strong.append(RandomErasing(erasing, *default_pixel_statistics(shape[2])))
     return {
-        "labeled": Policy([affine(0.6)]),
-        "weak": Policy([affine(0.3)]),
-        "strong": Policy(
-            [affine(1.0), ColorJitter(0.4, 0.4, 0.4), _erasing(shape, 0.25)]
-        ),
+        "pretrain": Policy(framing, [affine(0.3)]),
+        "labeled": Policy(framing, [affine(0.6)]),
+        "weak": Policy(framing, [affine(0.3)]),
+        "strong": Policy(framing, strong),
     }
 
 
-def photo_policies(shape, strength=1.0):
-    """Returns the views of photographs: crops, mirroring, colour, boxes of noise."""
-    crop = [RandomResizedCrop(shape[:2]), RandomFlip()]
-    jitter = ColorJitter(*(min(0.4 * strength, 1.0),) * 3)
-    turn = RandomAffine(rotation=15 * strength, shear=0.15 * strength)
-    return {
-        "labeled": Policy([*crop, jitter, _erasing(shape, 0.25)]),
-        "weak": Policy(crop),
-        "strong": Policy([*crop, jitter, turn, _erasing(shape, 0.25)]),
-    }
-
-
-def no_policies(shape, strength=1.0):
+def no_policies(shape, strength=1.0, rand_augment=None, erasing=0.0):
     """Returns views that are the image itself."""
-    return dict.fromkeys(("labeled", "weak", "strong"), Policy())
+    views = ("pretrain", "labeled", "weak", "strong")
+    return dict.fromkeys(views, Policy(CentralCrop(shape[:2])))
 
 
 POLICIES = {"none": no_policies, "photo": photo_policies, "small": small_policies}
 
 
-def named_layer(name):
-    """Returns a preprocessing layer by name, such as `keras_cv.AugMix`."""
-    library, _, layer = name.partition(".")
-    if library == "keras":
-        import keras as module
-    elif library == "keras_cv":
-        try:
-            import keras_cv as module
-        except ImportError as error:
-            raise ValueError(
-                f"{name} needs the package keras-cv: pip install keras-cv"
-            ) from error
-    else:
-        raise ValueError(
-            "A layer should be named keras.<Layer> or keras_cv.<Layer>. "
-            f"Received: {name!r}"
-        )
-    found = getattr(module.layers, layer, None)
-    if not inspect.isclass(found):
-        raise ValueError(f"{library} has no layer named {layer!r}")
-    ranged = "value_range" in inspect.signature(found.__init__).parameters
-    try:
-        return found(**({"value_range": (0, 255)} if ranged else {}))
-    except TypeError as error:
-        raise ValueError(
-            f"{name} needs arguments; pass the layer as an object: {error}"
-        ) from error
+def family_for(size):
+    """Returns the name of the family that suits images of a size `(H, W)`."""
+    return "small" if max(size) <= 64 else "photo"
 
 
-def create_policies(name, shape, strength=1.0, strong_layer=None):
-    """Builds the `labeled`, `weak` and `strong` views of a named family.
+def create_policies(
+    name, shape, *, strength=1.0, rand_augment=None, erasing=None, strong_layer=None
+):
+    """Builds the `pretrain`, `labeled`, `weak` and `strong` views of a named family.
 
     Args:
         name: A key of `POLICIES`, or `"auto"`: `small` up to 64 pixels, else `photo`.
         shape: Tuple `(H, W, C)`.
         strength: Float that scales the geometry. On tiny images it decides: choose it
             on validation data.
+        rand_augment: Optional description, see `RandAugment`; "" for none, None for
+            what the family does by itself.
+        erasing: Optional float. How often a box is erased.
         strong_layer: Optional name or layer that makes the strong view out of the weak
             one.
     """
     if name == "auto":
-        name = "small" if max(shape[:2]) <= 64 else "photo"
+        name = family_for(shape[:2])
     if name not in POLICIES:
         known = ", ".join(["auto", *sorted(POLICIES)])
         raise ValueError(
@@ -152,9 +154,12 @@ def create_policies(name, shape, strength=1.0, strong_layer=None):
         )
     if not (strength >= 0 and math.isfinite(strength)):
         raise ValueError(f"`strength` should not be negative. Received: {strength}")
-    policies = POLICIES[name](shape, strength)
+    given = {"rand_augment": rand_augment, "erasing": erasing}
+    given = {key: value for key, value in given.items() if value is not None}
+    policies = POLICIES[name](shape, strength, **given)
     if strong_layer:
         if isinstance(strong_layer, str):
-            strong_layer = named_layer(strong_layer)
-        policies["strong"] = LayerPolicy(strong_layer, policies["weak"])
+            strong_layer = layer_by_name(strong_layer)
+        weak = policies["weak"]
+        policies["strong"] = Policy(weak.framing, weak.operations, strong_layer)
     return policies

@@ -5,51 +5,75 @@ depend on its batch, its worker, or what was drawn before: any step can be rebui
 numbers are those of the counter-based generator SplitMix64.
 """
 
-import tensorflow as tf
+import math
 
-_STEP = 0x9E3779B97F4A7C15
-_MIX1 = 0xBF58476D1CE4E5B9
-_MIX2 = 0x94D049BB133111EB
+import numpy as np
+
+from semivit_tf.augment.native import native
+
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+_MIX1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX2 = np.uint64(0x94D049BB133111EB)
 
 
-def _uint64(value):
-    return tf.constant(value, tf.uint64)
-
-
+@native
 def _scramble(bits):
-    shift = tf.bitwise.right_shift
-    bits = (bits ^ shift(bits, _uint64(30))) * _uint64(_MIX1)
-    bits = (bits ^ shift(bits, _uint64(27))) * _uint64(_MIX2)
-    return bits ^ shift(bits, _uint64(31))
+    bits = (bits ^ (bits >> np.uint64(30))) * _MIX1
+    bits = (bits ^ (bits >> np.uint64(27))) * _MIX2
+    return bits ^ (bits >> np.uint64(31))
 
 
-def image_keys(seed, stream, epoch, index):
-    """Returns the keys `[N]` (uint64) of images.
+@native
+def _derive(key, number):
+    return _scramble(key * _STEP + np.uint64(number) + _STEP)
+
+
+def derive(key, number):
+    """Returns the key (uint64) of one of several uses of a key."""
+    return np.uint64(_derive(np.uint64(key), np.uint64(number)))
+
+
+def image_key(seed, stream, epoch, index):
+    """Returns the key (uint64) of an image.
 
     Args:
         seed: Integer. The seed of the run.
         stream: Integer that tells views of the same image apart.
-        epoch: Integer tensor `[N]`.
-        index: Integer tensor `[N]`. Positions in the source.
+        epoch: Integer.
+        index: Integer. The image's position in its source.
     """
-    keys = tf.fill(tf.shape(index), _uint64(seed % 2**64))
+    key = np.uint64(int(seed) % 2**64)
     for part in (stream, epoch, index):
-        part = tf.cast(part, tf.uint64)
-        keys = _scramble(keys * _uint64(_STEP) + part + _uint64(_STEP))
-    return keys
+        key = derive(key, np.uint64(part))
+    return key
 
 
-def uniforms(keys, count, salt=0):
-    """Draws floats in [0, 1) for each key: `[N, count]`.
+@native
+def _uniforms(key, count):
+    draws = np.empty(count)
+    for place in range(count):
+        bits = _scramble(key + np.uint64(place + 1) * _STEP)
+        draws[place] = np.float64(bits >> np.uint64(11)) * 2.0**-53
+    return draws
 
-    Args:
-        keys: uint64 tensor `[N]`.
-        count: Integer.
-        salt: Integer that tells apart several calls for the same keys.
-    """
-    steps = tf.range(1, count + 1, dtype=tf.int64)
-    steps = tf.cast(steps, tf.uint64) * _uint64(_STEP)
-    start = _scramble(keys + _uint64(salt * _MIX2 % 2**64))
-    bits = _scramble(start[:, None] + steps[None, :])
-    top = tf.bitwise.right_shift(bits, _uint64(40))  # 24 bits fill a float32's mantissa
-    return tf.cast(tf.cast(top, tf.int32), tf.float32) * 2.0**-24
+
+def uniforms(key, count):
+    """Draws floats in [0, 1): `[count]`, always the same for a key."""
+    return _uniforms(np.uint64(key), count)
+
+
+@native
+def _normals(key, count):
+    draws = _uniforms(key, count + count % 2)
+    for place in range(0, count, 2):
+        # One minus a draw is never zero, so its logarithm is finite.
+        radius = math.sqrt(-2.0 * math.log(1.0 - draws[place]))
+        angle = 2.0 * math.pi * draws[place + 1]
+        draws[place] = radius * math.cos(angle)
+        draws[place + 1] = radius * math.sin(angle)
+    return draws[:count]
+
+
+def normals(key, count):
+    """Draws floats from the standard normal distribution: `[count]`."""
+    return _normals(np.uint64(key), count)

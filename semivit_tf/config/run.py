@@ -11,7 +11,7 @@ from semivit_tf.config.stages import (
 )
 from semivit_tf.config.task import BackboneConfig, DataConfig
 
-STAGES = ("pretrain", "finetune", "semi_finetune", "evaluate", "export")
+STAGES = ("check", "pretrain", "finetune", "semi_finetune", "evaluate", "export")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """A set of images of one size, held in memory."""
 
 import numpy as np
-import tensorflow as tf
 
 
 class ArraySource:
@@ -33,6 +32,7 @@ class ArraySource:
         self.images = images
         self.labels = labels.astype("int32")
         self.class_names = tuple(class_names)
+        self.groups = None
 
     def __len__(self):
         return len(self.labels)
@@ -42,6 +42,10 @@ class ArraySource:
         """The shape `(H, W, C)` of an image."""
         return self.images.shape[1:]
 
-    def read(self, indices):
-        """Returns the images `[N, H, W, C]` (float32) at indices, inside a graph."""
-        return tf.cast(tf.gather(self.images, indices), tf.float32)
+    def name(self, index):
+        """Returns what to call the image when something is wrong with it."""
+        return f"image {index}"
+
+    def names(self):
+        """Returns the names of all images."""
+        return [self.name(index) for index in range(len(self))]

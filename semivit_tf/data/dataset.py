@@ -2,13 +2,52 @@
 
 import numpy as np
 
-from semivit_tf.augment.policies import create_policies
+from semivit_tf.augment.policies import create_policies, family_for
 from semivit_tf.data import pipelines
+from semivit_tf.data.csv_list import load_csv
 from semivit_tf.data.digits import load_digits
-from semivit_tf.data.label_splits import split_labels
+from semivit_tf.data.folder import load_folder
+from semivit_tf.data.idx_files import load_idx
+from semivit_tf.data.joined_source import JoinedSource
+from semivit_tf.data.label_splits import read_index_list, split_labels
+from semivit_tf.data.npz_file import load_npz
+from semivit_tf.data.parts import Parts
+from semivit_tf.data.views import Views
 
-# A loader returns the training and the test source.
-LOADERS = {"digits": load_digits}
+# Each returns `Parts` from (data_dir, class_names).
+LOADERS = {
+    "csv": load_csv,
+    "digits": load_digits,
+    "folder": load_folder,
+    "idx": load_idx,
+    "npz": load_npz,
+}
+_PHOTO_SIZE = 224
+
+
+def _load_prepared(name, data_dir):
+    from semivit_tf.data.tfds_source import load_tfds
+
+    found = load_tfds(name, data_dir)
+    sources = [found.train]
+    given = np.zeros(0, np.int64)
+    if found.validation is not None:
+        given = len(found.train) + np.arange(len(found.validation))
+        sources.append(found.validation)
+    if found.unlabeled is not None:
+        sources.append(found.unlabeled)
+    train = JoinedSource(sources) if len(sources) > 1 else found.train
+    return Parts(train, found.test, given)
+
+
+def load_parts(name, data_dir=None, class_names=None):
+    """Returns the `Parts` of a data set by name, see `load_dataset`."""
+    if name.startswith("tfds:"):
+        return _load_prepared(name.removeprefix("tfds:"), data_dir)
+    if name not in LOADERS:
+        known = ", ".join([*sorted(LOADERS), "tfds:<name>"])
+        raise ValueError(f"`dataset` should be one of: {known}. Received: {name!r}")
+    return LOADERS[name](data_dir, class_names)
 
 
 class Dataset:
@@ -18,88 +57,135 @@ class Dataset:
     starts any of them where an earlier run stopped.
 
     Args:
-        train_source: Source that the split refers to.
-        test_source: Source that is used to report and never to choose.
-        split: `LabelSplit`.
+        parts: `Parts`.
+        split: `LabelSplit` of `parts.train`.
         seed: Integer for order and augmentation.
-        image_size: Optional integer or `(H, W)`; defaults to the source's.
-        augmentation: See `create_policies`.
-        strength: Float, likewise.
-        strong_layer: Optional name or layer, likewise.
+        image_size: Optional integer or `(H, W)`. Defaults to the images' size where
+            they have one, else 224.
+        labeled_as_unlabeled: Bool. Whether labelled images are used without their
+            labels, too.
+        central_share: Optional float. Which part of an image is looked at when it is
+            evaluated or served, see `central_view`. By default 0.875 for photographs
+            of up to 224 pixels, as published, else 1.
+        augmentation: See `create_policies`, as are all further ones.
+        **options: Such as `strength`, `rand_augment`, `erasing`, `strong_layer`.
     """
 
     def __init__(
         self,
-        train_source,
-        test_source,
+        parts,
         split,
         *,
         seed=0,
         image_size=None,
+        labeled_as_unlabeled=False,
+        central_share=None,
         augmentation="auto",
-        strength=1.0,
-        strong_layer=None,
+        **options,
     ):
-        self.train_source = train_source
-        self.test_source = test_source
+        self.parts = parts
         self.split = split
-        size = image_size or train_source.image_shape[:2]
-        self.image_size = (size, size) if isinstance(size, int) else tuple(size)
-        self.image_shape = (*self.image_size, train_source.image_shape[-1])
-        policies = create_policies(
-            augmentation, self.image_shape, strength, strong_layer
+        size = image_size or parts.train.image_shape[:2]
+        size = (size, size) if isinstance(size, int) else tuple(size)
+        self.image_size = (_PHOTO_SIZE, _PHOTO_SIZE) if None in size else size
+        self.image_shape = (*self.image_size, parts.train.image_shape[-1])
+        if augmentation == "auto":
+            augmentation = family_for(self.image_size)
+        if central_share is None:
+            photo = augmentation == "photo" and max(self.image_size) <= _PHOTO_SIZE
+            central_share = 0.875 if photo else 1.0
+        self.central_share = central_share
+        policies = create_policies(augmentation, self.image_shape, **options)
+        self.views = Views(parts.train, policies, seed)
+        self.unlabeled_indices = (
+            np.union1d(split.labeled, split.unlabeled)
+            if labeled_as_unlabeled
+            else split.unlabeled
         )
-        self._views = pipelines.Views(train_source, self.image_size, policies, seed)
 
     @property
     def class_names(self):
         """The names of the classes, in the order of the labels."""
-        return self.train_source.class_names
+        return self.parts.train.class_names
+
+    @property
+    def image_indices(self):
+        """The images that pre-training uses: all but those for validation."""
+        return np.union1d(self.split.labeled, self.split.unlabeled)
 
     def steps_per_epoch(self, unlabeled_batch_size):
         """Returns how many batches make one pass over the unlabelled images."""
-        return max(1, len(self.split.unlabeled) // unlabeled_batch_size)
+        return max(1, len(self.unlabeled_indices) // unlabeled_batch_size)
 
     def images(self, batch_size, start_step=0):
         """Streams training images without labels: all but the validation images."""
-        indices = np.union1d(self.split.labeled, self.split.unlabeled)
         return pipelines.image_batches(
-            self._views, indices, batch_size, start_step=start_step
+            self.views, self.image_indices, batch_size, start_step
         )
 
     def labeled(self, batch_size, start_step=0):
         """Streams `(image, label)` batches of the labelled images."""
         return pipelines.labeled_batches(
-            self._views, self.split.labeled, batch_size, start_step
+            self.views, self.split.labeled, batch_size, start_step
         )
 
     def semi_supervised(self, batch_size, unlabeled_per_labeled=5, start_step=0):
         """Streams `({image, weak, strong, unlabeled_label}, label)` batches."""
         return pipelines.semi_supervised_batches(
-            self._views,
+            self.views,
             self.split.labeled,
-            self.split.unlabeled,
+            self.unlabeled_indices,
             batch_size,
             unlabeled_per_labeled,
             start_step,
+        )
+
+    def _evaluation(self, source, indices, batch_size):
+        return pipelines.evaluation_batches(
+            source, indices, self.image_size, batch_size, self.central_share
         )
 
     def validation(self, batch_size=256):
         """Returns one pass over the validation images, or None if there are none."""
         if not len(self.split.validation):
             return None
-        return pipelines.evaluation_batches(
-            self.train_source, self.split.validation, self.image_size, batch_size
-        )
+        return self._evaluation(self.parts.train, self.split.validation, batch_size)
 
     def test(self, batch_size=256):
-        """Returns one pass over the test images."""
-        return pipelines.evaluation_batches(
-            self.test_source,
-            np.arange(len(self.test_source)),
-            self.image_size,
-            batch_size,
-        )
+        """Returns one pass over the test images, or None if there are none."""
+        if self.parts.test is None:
+            return None
+        everything = np.arange(len(self.parts.test))
+        indices = np.setdiff1d(everything, self.parts.bad_test)
+        return self._evaluation(self.parts.test, indices, batch_size)
+
+
+def split_parts(parts, *, labeled_index=None, unlabeled_index=None, seed=0, **options):
+    """Splits the training source of `Parts`, see `split_labels`.
+
+    Args:
+        parts: `Parts`.
+        labeled_index: Optional path of a published list of labelled images, see
+            `read_index_list`.
+        unlabeled_index: Optional path of a list of those to use without labels.
+        seed: Integer.
+        **options: `labels_per_class`, `label_fraction`, `validation_per_class`.
+    """
+    lists = {
+        name: read_index_list(path, len(parts.train))
+        for name, path in (("labeled", labeled_index), ("unlabeled", unlabeled_index))
+        if path
+    }
+    return split_labels(
+        parts.train.labels,
+        parts.train.class_names,
+        seed=seed,
+        validation=parts.validation,
+        groups=parts.train.groups,
+        excluded=parts.bad,
+        **lists,
+        **options,
+    )
 
 
 def load_dataset(
@@ -110,32 +196,37 @@ def load_dataset(
     seed=0,
     *,
     validation_per_class=0,
+    labeled_index=None,
+    unlabeled_index=None,
+    class_names=None,
     **options,
 ):
     """Loads a data set by name and splits its training images by seed.
 
     Args:
-        name: String. `"digits"`.
+        name: String. `"digits"`, `"folder"`, `"csv"`, `"idx"`, `"npz"`, or `"tfds:"`
+            and the name of a data set that TensorFlow Datasets prepared.
         data_dir: Optional path, for data sets that are read from files.
         labels_per_class: See `split_labels`; so are the next three.
         label_fraction: Float.
         seed: Integer.
         validation_per_class: Integer.
+        labeled_index: See `split_parts`; so is the next.
+        unlabeled_index: Optional path.
+        class_names: Optional sequence of strings, for data that only number classes.
         **options: Arguments of `Dataset`, such as `augmentation` or `image_size`.
 
     Returns:
         A `Dataset`.
     """
-    if name not in LOADERS:
-        known = ", ".join(sorted(LOADERS))
-        raise ValueError(f"`dataset` should be one of: {known}. Received: {name!r}")
-    train, test = LOADERS[name](data_dir)
-    split = split_labels(
-        train.labels,
-        train.class_names,
+    parts = load_parts(name, data_dir, class_names)
+    split = split_parts(
+        parts,
+        labeled_index=labeled_index,
+        unlabeled_index=unlabeled_index,
         labels_per_class=labels_per_class,
         label_fraction=label_fraction,
         validation_per_class=validation_per_class,
         seed=seed,
     )
-    return Dataset(train, test, split, seed=seed, **options)
+    return Dataset(parts, split, seed=seed, **options)

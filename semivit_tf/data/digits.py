@@ -5,20 +5,21 @@ from sklearn.datasets import load_digits as sklearn_digits
 
 from semivit_tf.data.array_source import ArraySource
 from semivit_tf.data.order import permutation
+from semivit_tf.data.parts import Parts
 
 TEST_IMAGES = 359
 
 
-def load_digits(data_dir=None):
-    """Returns the fixed training (1,438) and test (359) sources; nothing is read."""
+def load_digits(data_dir=None, class_names=None):
+    """Returns the fixed training (1,438) and test (359) images; nothing is read."""
     if data_dir is not None:
         raise ValueError(f"The digits need no `data_dir`. Received: {data_dir!r}")
     digits = sklearn_digits()
     # Grey levels 0..16 become 0..255.
     images = np.round(digits.images * 255 / 16).astype("uint8")[..., None]
     order = permutation(len(images), seed=0)
-    names = [str(digit) for digit in range(10)]
+    names = class_names or [str(digit) for digit in range(10)]
     parts = np.sort(order[TEST_IMAGES:]), np.sort(order[:TEST_IMAGES])
-    return tuple(
-        ArraySource(images[part], digits.target[part], names) for part in parts
+    return Parts(
+        *(ArraySource(images[part], digits.target[part], names) for part in parts)
     )

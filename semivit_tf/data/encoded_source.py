@@ -29,6 +29,10 @@ class EncodedSource:
         """Returns what to call the image when something is wrong with it."""
         raise NotImplementedError
 
+    def names(self):
+        """Returns the names of all images."""
+        return [self.name(index) for index in range(len(self))]
+
     def contents(self, index):
         """Returns the encoded image at an index, a scalar int64 tensor, in a graph."""
         raise NotImplementedError

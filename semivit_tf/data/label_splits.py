@@ -18,17 +18,23 @@ class LabelSplit:
     unlabeled: np.ndarray
     validation: np.ndarray
 
-    def rows(self):
-        """Returns `(index, part)` rows, sorted by index."""
-        return sorted(
-            (int(index), part) for part in PARTS for index in getattr(self, part)
+    def same(self, other):
+        """Returns whether two splits are equal."""
+        return all(
+            np.array_equal(getattr(self, part), getattr(other, part)) for part in PARTS
         )
 
     def write_csv(self, file):
-        """Writes one row per image, to an open text file."""
+        """Writes one row per image, sorted by index, to an open text file."""
+        lists = [getattr(self, part) for part in PARTS]
+        names = np.repeat(PARTS, [len(one) for one in lists])
+        indices = np.concatenate(lists)
+        order = np.argsort(indices)
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("index", "part"))
-        writer.writerows(self.rows())
+        writer.writerows(
+            zip(indices[order].tolist(), names[order].tolist(), strict=True)
+        )
 
     @classmethod
     def read_csv(cls, file):
@@ -39,30 +45,32 @@ class LabelSplit:
         return cls(**{part: np.array(lists[part], np.int64) for part in PARTS})
 
 
-def split_labels(
-    labels,
-    class_names,
-    *,
-    labels_per_class=None,
-    label_fraction=None,
-    validation_per_class=0,
-    seed=0,
-):
-    """Chooses labelled and validation images in every class; the rest is unlabelled.
+def read_index_list(path, count):
+    """Returns the indices in the column `Index` of a published list, sorted.
 
     Args:
-        labels: Integer array `[N]`; images with a negative label stay unlabelled.
-        class_names: Sequence of K strings.
-        labels_per_class: Integer. Labelled images in each class.
-        label_fraction: Float in (0, 1]. Instead: `max(1, round(fraction * size))` of
-            each class. With neither, everything is labelled.
-        validation_per_class: Integer. Further images of each class, whose labels are
-            used to compare and never to learn.
-        seed: Integer.
-
-    Returns:
-        A `LabelSplit`.
+        path: Path of a CSV file. Its integers count images as ImageFolder lists them.
+        count: Integer. How many images there are.
     """
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        if "Index" not in (reader.fieldnames or ()):
+            raise ValueError(f"{path} should have a column Index. Received: none")
+        try:
+            indices = np.array([int(row["Index"]) for row in reader], np.int64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path} should hold integers: {error}") from error
+    if len(np.unique(indices)) < len(indices):
+        raise ValueError(f"{path} should name each image once")
+    if len(indices) and not 0 <= indices.min() <= indices.max() < count:
+        raise ValueError(
+            f"{path} should count the {count} images from 0. Received: "
+            f"{indices.min()} to {indices.max()}"
+        )
+    return np.sort(indices)
+
+
+def _check(labels_per_class, label_fraction, validation_per_class):
     if labels_per_class is not None and label_fraction is not None:
         raise ValueError(
             "Give `labels_per_class` or `label_fraction`, not both. Received: "
@@ -81,27 +89,126 @@ def split_labels(
             "`validation_per_class` should not be negative. "
             f"Received: {validation_per_class}"
         )
-    labels = np.asarray(labels)
-    labeled, validation = [], []
+
+
+def _members_by_class(labels, usable, class_names, seed):
+    """Yields the name, size and shuffled indices of each class."""
+    order = np.argsort(labels, kind="stable")
+    order = order[usable[order]]
+    bounds = np.searchsorted(labels[order], np.arange(len(class_names) + 1))
     for number, name in enumerate(class_names):
-        members = np.flatnonzero(labels == number)
-        members = members[permutation(len(members), (seed, number))]
-        free = len(members) - validation_per_class
-        if labels_per_class is not None:
-            wanted = labels_per_class
-        elif label_fraction is not None:
-            wanted = max(1, round(label_fraction * len(members)))
-        else:
-            wanted = max(free, 1)
-        if wanted > free:
-            raise ValueError(
-                f"Class {name!r} has {len(members)} images, too few for {wanted} "
-                f"labelled and {validation_per_class} validation images"
-            )
-        labeled.append(members[:wanted])
-        validation.append(members[wanted : wanted + validation_per_class])
-    labeled = np.sort(np.concatenate(labeled))
-    validation = np.sort(np.concatenate(validation))
-    used = np.concatenate([labeled, validation])
-    unlabeled = np.setdiff1d(np.arange(len(labels)), used)
-    return LabelSplit(labeled, unlabeled, validation)
+        members = order[bounds[number] : bounds[number + 1]]
+        yield name, members[permutation(len(members), (seed, number))]
+
+
+def split_labels(
+    labels,
+    class_names,
+    *,
+    labels_per_class=None,
+    label_fraction=None,
+    validation_per_class=0,
+    seed=0,
+    labeled=None,
+    unlabeled=None,
+    validation=(),
+    groups=None,
+    excluded=(),
+):
+    """Chooses labelled and validation images in every class; the rest is unlabelled.
+
+    Which images are labelled does not depend on how many are for validation, and fewer
+    labels are always some of those that more labels would be.
+
+    Args:
+        labels: Integer array `[N]`; images with a negative label stay unlabelled.
+        class_names: Sequence of K strings.
+        labels_per_class: Integer. Labelled images in each class.
+        label_fraction: Float in (0, 1]. Instead: `max(1, round(fraction * size))` of
+            each class. With neither, everything is labelled.
+        validation_per_class: Integer. Further images of each class, whose labels are
+            used to compare and never to learn.
+        seed: Integer.
+        labeled: Optional indices that are labelled, instead of choosing any.
+        unlabeled: Optional indices that may be unlabelled; by default, all others.
+        validation: Indices that were put aside for validation beforehand.
+        groups: Optional integer array `[N]`. Whole groups go to validation, at least
+            as many as are asked for, and their images are not used otherwise.
+        excluded: Indices that are not used at all.
+
+    Returns:
+        A `LabelSplit`.
+    """
+    _check(labels_per_class, label_fraction, validation_per_class)
+    labels = np.asarray(labels)
+    free = np.ones(len(labels), bool)
+    free[np.asarray(excluded, np.int64)] = False
+    given = np.zeros(len(labels), bool)
+    given[np.asarray(validation, np.int64)] = True
+    if groups is not None and given.any():
+        torn = np.isin(groups, groups[given]) & ~given
+        free &= ~torn
+    chosen = [np.flatnonzero(given & free)]
+    free &= ~given
+
+    members = dict(_members_by_class(labels, free, class_names, seed))
+    if validation_per_class:
+        last = {
+            name: _last(name, one, groups, validation_per_class)
+            for name, one in members.items()
+        }
+        aside = np.concatenate(list(last.values()))
+        if groups is not None:
+            # All images of those groups, also of other classes and without labels.
+            aside = np.flatnonzero(np.isin(groups, groups[aside]) & free)
+        chosen.append(aside[labels[aside] >= 0])
+        free[aside] = False
+    validation = np.sort(np.concatenate(chosen))
+
+    if labeled is None:
+        labeled = [
+            _choose_labeled(name, one, free, labels_per_class, label_fraction)
+            for name, one in members.items()
+        ]
+        labeled = np.concatenate(labeled)
+    else:
+        labeled = np.asarray(labeled, np.int64)
+        labeled = labeled[free[labeled] & (labels[labeled] >= 0)]
+    labeled = np.sort(labeled)
+    free[labeled] = False
+    if unlabeled is not None:
+        allowed = np.zeros(len(labels), bool)
+        allowed[np.asarray(unlabeled, np.int64)] = True
+        free &= allowed
+    return LabelSplit(labeled, np.flatnonzero(free), validation)
+
+
+def _last(name, members, groups, count):
+    """Returns the last members of a class: `count`, or whole groups of no fewer."""
+    if len(members) < count:
+        raise ValueError(
+            f"Class {name!r} has {len(members)} images, too few for {count} validation "
+            "images"
+        )
+    if groups is None:
+        return members[len(members) - count :]
+    own = groups[members]
+    found, places, sizes = np.unique(own[::-1], return_index=True, return_counts=True)
+    order = np.argsort(places)
+    enough = np.searchsorted(np.cumsum(sizes[order]), count) + 1
+    return members[np.isin(own, found[order[:enough]])]
+
+
+def _choose_labeled(name, members, free, labels_per_class, label_fraction):
+    left = members[free[members]]
+    wanted = max(len(left), 1)
+    if labels_per_class is not None:
+        wanted = labels_per_class
+    elif label_fraction is not None:
+        wanted = max(1, round(label_fraction * len(members)))
+    if wanted > len(left):
+        raise ValueError(
+            f"Class {name!r} has {len(members)} images, too few for {wanted} labelled "
+            f"and {len(members) - len(left)} validation images"
+        )
+    return left[:wanted]

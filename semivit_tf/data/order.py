@@ -31,7 +31,7 @@ def _scramble(bits):
     return bits ^ (bits >> np.uint64(31))
 
 
-def index_batches(indices, batch_size, seed, start_step=0):
+def index_batches(indices, batch_size, seed, start_step=0, shard=(0, 1)):
     """Makes the endless `tf.data.Dataset` of `(pass [B], index [B])` batches.
 
     Batches run on across passes, so every index comes equally often.
@@ -41,7 +41,15 @@ def index_batches(indices, batch_size, seed, start_step=0):
         batch_size: Integer B.
         seed: Integer, or a sequence of integers that tells streams apart.
         start_step: Integer. How many batches were taken before.
+        shard: Tuple `(number, count)`. Of every batch, a worker takes each count-th
+            image from its number on: B / count images.
     """
+    number, shards = shard
+    if batch_size % shards or not 0 <= number < shards:
+        raise ValueError(
+            "`batch_size` should be a multiple of the shards, and `shard` one of them. "
+            f"Received: batch_size={batch_size}, shard={shard}"
+        )
     indices = np.asarray(indices, np.int64)
     count = len(indices)
     if count == 0:
@@ -53,11 +61,12 @@ def index_batches(indices, batch_size, seed, start_step=0):
         return indices[permutation(count, (*seed, int(number)))]
 
     def one_pass(number):
-        shuffled = tf.numpy_function(order, [number], tf.int64)
+        shuffled = tf.numpy_function(order, [number], tf.int64, stateful=False)
         shuffled = tf.ensure_shape(shuffled, (count,))
         rest = shuffled[tf.where(number == first_pass, offset, 0) :]
         passes = tf.fill(tf.shape(rest), number)
         return tf.data.Dataset.from_tensor_slices((passes, rest))
 
     passes = tf.data.Dataset.range(first_pass, np.iinfo(np.int64).max)
-    return passes.flat_map(one_pass).batch(batch_size, drop_remainder=True)
+    stream = passes.flat_map(one_pass).shard(shards, number)
+    return stream.batch(batch_size // shards, drop_remainder=True)

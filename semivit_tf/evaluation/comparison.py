@@ -28,11 +28,11 @@ def compare_predictions(labels, before, after):
     }
 
 
-def verdict(comparison, images):
+def verdict(comparison, images, part="test"):
     """Returns one honest sentence on whether semi-supervised training helped."""
     change = 100 * comparison["accuracy_change"]
     counts = (
-        f"{change:+.1f} points on {images} test images: {comparison['repaired']} "
+        f"{change:+.1f} points on {images} {part} images: {comparison['repaired']} "
         f"repaired, {comparison['broken']} broken, p = {comparison['p_value']:.2g}"
     )
     if comparison["p_value"] >= 0.05:

@@ -13,12 +13,13 @@ def text_table(header, rows):
     return "\n".join(line.rstrip() for line in lines)
 
 
-def results_table(results):
+def results_table(results, part="test"):
     """Returns the table of an evaluation: stage, weights, labels used, accuracy.
 
     Args:
         results: List of dicts with `stage`, `weights`, `labels_used`, `accuracy` and
             `top5_accuracy`.
+        part: String. Which images were looked at.
     """
     rows = [
         (
@@ -30,5 +31,5 @@ def results_table(results):
         )
         for result in results
     ]
-    header = ("stage", "weights", "labels used", "test accuracy", "top-5")
+    header = ("stage", "weights", "labels used", f"{part} accuracy", "top-5")
     return text_table(header, rows)

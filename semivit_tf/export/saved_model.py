@@ -12,7 +12,14 @@ from semivit_tf.whole_file import whole_folder
 
 
 def export_saved_model(
-    model, directory, class_names=None, version=1, *, weights="teacher", top_k=5
+    model,
+    directory,
+    class_names=None,
+    version=1,
+    *,
+    weights="teacher",
+    top_k=5,
+    central_share=1.0,
 ):
     """Writes `<directory>/<version>/` for TF Serving, whole or not at all.
 
@@ -29,6 +36,8 @@ def export_saved_model(
         version: Positive integer. The server takes the highest.
         weights: `"teacher"` or `"student"`, where the model has both.
         top_k: Integer. How many classes are listed in order.
+        central_share: Float. Which part of the images in files is looked at: the
+            sides of the box over those of the largest one.
 
     Returns:
         The path of the version's folder.
@@ -50,13 +59,13 @@ def export_saved_model(
         raise ValueError(
             f"`class_names` should have {classes} entries. Received: {len(class_names)}"
         )
-    served = ServedClassifier(network, shape, class_names, top_k)
+    served = ServedClassifier(network, shape, class_names, top_k, central_share)
     target = pathlib.Path(directory) / str(version)
     with tempfile.TemporaryDirectory() as assets, whole_folder(target) as folder:
         served.assets = [
             tf.saved_model.Asset(str(path))
             for path in _write_assets(
-                pathlib.Path(assets), class_names, shape, served_weights
+                pathlib.Path(assets), class_names, shape, served_weights, central_share
             )
         ]
         tf.saved_model.save(served, str(folder), signatures=served.signatures())
@@ -67,14 +76,15 @@ def export_saved_model(
     return target
 
 
-def _write_assets(folder, class_names, shape, weights):
+def _write_assets(folder, class_names, shape, weights, central_share):
     names = folder / "class_names.txt"
     names.write_text("".join(f"{name}\n" for name in class_names), encoding="utf-8")
     preprocessing = folder / "preprocessing.json"
     described = {
         "image_shape": shape,
         "pixels": "0 to 255, not normalised: the model does that itself",
-        "image_bytes": "largest central box of this aspect, bicubic, antialiased",
+        "image_bytes": "central box of this aspect, bicubic, antialiased",
+        "central_share": central_share,
         "weights": weights,
     }
     preprocessing.write_text(json.dumps(described, indent=2), encoding="utf-8")

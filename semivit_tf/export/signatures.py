@@ -3,7 +3,8 @@
 import tensorflow as tf
 
 from semivit_tf.augment.central_view import central_view
-from semivit_tf.augment.color import to_grey
+from semivit_tf.augment.decoding import decode
+from semivit_tf.augment.grey import to_grey
 
 
 class ServedClassifier(tf.Module):
@@ -14,14 +15,17 @@ class ServedClassifier(tf.Module):
         image_shape: Tuple `(H, W, C)`.
         class_names: Sequence of K strings.
         top_k: Integer. How many classes are listed in order.
+        central_share: Float. Which part of a decoded image is looked at, see
+            `central_view`.
     """
 
-    def __init__(self, network, image_shape, class_names, top_k=5):
+    def __init__(self, network, image_shape, class_names, top_k=5, central_share=1.0):
         super().__init__(name="served_classifier")
         self._network = network
         self._state = [variable.value for variable in network.variables]
         self._image_shape = tuple(image_shape)
         self._names = tf.constant([name.encode() for name in class_names])
+        self._central_share = central_share
         self._top_k = min(top_k, len(class_names))
 
     def answers(self, images):
@@ -45,8 +49,7 @@ class ServedClassifier(tf.Module):
 
         def load(contents):
             # In colour first: not every format can be decoded to grey.
-            image = tf.io.decode_image(contents, channels=3, expand_animations=False)
-            image = central_view(image, (height, width))
+            image = central_view(decode(contents), (height, width), self._central_share)
             return to_grey(image[None])[0] if channels == 1 else image
 
         spec = tf.TensorSpec(self._image_shape, tf.float32)

@@ -16,7 +16,16 @@ EVALUATED = (
 )
 
 
-def predict_test(run, network):
+def held_out(run):
+    """Returns the name and batches of the images to report on, or two Nones."""
+    for part in ("test", "validation"):
+        batches = getattr(run.data, part)()
+        if batches is not None:
+            return part, batches
+    return None, None
+
+
+def predict_with(batches, network):
     """Returns a function from a weights file to labels and probabilities."""
 
     @tf.function
@@ -26,9 +35,7 @@ def predict_test(run, network):
 
     def predict(path):
         load_weights(network, path)
-        pairs = [
-            (labels, probabilities_of(images)) for images, labels in run.data.test()
-        ]
+        pairs = [(labels, probabilities_of(images)) for images, labels in batches]
         return tuple(np.concatenate(part) for part in zip(*pairs, strict=True))
 
     return predict
@@ -40,13 +47,18 @@ def evaluate(run):
     before = run.folder.read_json("evaluation.json")
     if before and [(r["stage"], r["weights"]) for r in before["results"]] == there:
         return before
-    predict = predict_test(run, run.classifier())
+    part, batches = held_out(run)
+    content = {"part": part, "results": []}
+    if part is None:
+        run.folder.write_json("evaluation.json", content)
+        return content
+    predict = predict_with(batches, run.classifier())
     split = run.data.split
-    results, predicted = [], {}
+    predicted = {}
     for stage, weights in there:
         labels, probabilities = predict(run.folder.stage(stage).weights(weights))
         predicted[stage, weights] = probabilities.argmax(axis=1)
-        results.append(
+        content["results"].append(
             {
                 "stage": stage,
                 "weights": weights,
@@ -55,7 +67,6 @@ def evaluate(run):
                 **evaluate_probabilities(labels, probabilities, run.data.class_names),
             }
         )
-    content = {"results": results}
     first, last = EVALUATED[0], EVALUATED[-1]
     if last in predicted:
         content["teacher_against_finetune"] = compare_predictions(
@@ -67,10 +78,15 @@ def evaluate(run):
 
 def describe(content):
     """Returns what a person should read of an evaluation."""
-    lines = [results_table(content["results"])]
+    if content["part"] is None:
+        return "No test and no validation images: how accurate this is, is not known."
+    lines = [results_table(content["results"], content["part"])]
     if "teacher_against_finetune" in content:
         images = content["results"][0]["images"]
-        lines += ["", verdict(content["teacher_against_finetune"], images)]
+        comparison = content["teacher_against_finetune"]
+        lines += ["", verdict(comparison, images, content["part"])]
+    if content["part"] == "validation":
+        lines.append("There are no test images: validation images took their place.")
     validation = content["results"][0]["validation_labels"]
     if validation:
         lines.append(f"{validation} more labels were used for validation.")

@@ -42,6 +42,12 @@ def export(run):
         return path
     network = run.classifier(name=weights)
     load_weights(network, run.folder.stage(stage).weights(weights))
-    export_saved_model(network, path.parent, run.data.class_names, version)
+    export_saved_model(
+        network,
+        path.parent,
+        run.data.class_names,
+        version,
+        central_share=run.data.central_share,
+    )
     run.folder.write_json("export.json", {**exported, str(version): [stage, weights]})
     return path

@@ -1,13 +1,14 @@
 """Runs the wanted stages in order, in one folder; what is finished is skipped."""
 
 import contextlib
+import dataclasses
 
 import keras
 import tensorflow as tf
 
 from semivit_tf.config.settings import InputError
-from semivit_tf.data.dataset import load_dataset
-from semivit_tf.stages import evaluate, finetune, pretrain, semi_finetune
+from semivit_tf.data.dataset import Dataset, load_parts, split_parts
+from semivit_tf.stages import check, evaluate, finetune, pretrain, semi_finetune
 from semivit_tf.stages.export import check_version, export, served_weights
 from semivit_tf.stages.run import Run
 from semivit_tf.stages.run_folder import RunFolder
@@ -30,6 +31,33 @@ def input_errors():
         raise InputError(" ".join(str(error).split())) from error
 
 
+def split_and_batch(config, parts):
+    """Returns the `Dataset` of the parts that were found, split as the settings say."""
+    settings = config.data
+    split = split_parts(
+        parts,
+        labels_per_class=settings.labels_per_class,
+        label_fraction=settings.label_fraction,
+        validation_per_class=settings.validation_per_class,
+        labeled_index=settings.labeled_index,
+        unlabeled_index=settings.unlabeled_index,
+        seed=config.run.seed,
+    )
+    return Dataset(
+        parts,
+        split,
+        seed=config.run.seed,
+        image_size=settings.image_size,
+        labeled_as_unlabeled=settings.labeled_as_unlabeled,
+        central_share=settings.central_share,
+        augmentation=settings.augmentation,
+        strength=settings.augmentation_strength,
+        rand_augment=settings.rand_augment,
+        erasing=settings.erasing,
+        strong_layer=settings.strong_layer,
+    )
+
+
 def prepare(config):
     """Checks all that can be checked, and returns the `Run`; nothing is written."""
     if not config.run.workdir:
@@ -44,29 +72,28 @@ def prepare(config):
             f"--xla=on excludes --strategy={config.run.strategy}: Keras compiles a "
             "step for one device only"
         )
+    settings = config.data
     with input_errors():
         strategy = create_strategy(
             config.run.strategy, config.run.logical_cpus, config.run.tpu
         )
-        settings = config.data
-        data = load_dataset(
-            settings.dataset,
-            settings.data_dir,
-            settings.labels_per_class,
-            settings.label_fraction,
-            config.run.seed,
-            validation_per_class=settings.validation_per_class,
-            image_size=settings.image_size,
-            augmentation=settings.augmentation,
-            strength=settings.augmentation_strength,
-            strong_layer=settings.strong_layer,
+        parts = load_parts(
+            settings.dataset, settings.data_dir, settings.names_of_classes()
         )
-        folder.check_split(data.split)
+        parts = check.without_bad_images(parts, folder)
+        data = split_and_batch(config, parts)
     run = Run(config, folder, data, strategy)
+    check_run(run)
+    return run
+
+
+def check_run(run):
+    """Refuses what does not fit together."""
     check_batches(run)
     check_order(run)
     check_networks(run)
-    return run
+    with input_errors():
+        run.folder.check_split(run.data.split)
 
 
 def check_batches(run):
@@ -90,7 +117,7 @@ def check_networks(run):
         for name in run.config.run.stage_names():
             if name in TRAINING:
                 TRAINING[name].network(run)
-            else:
+            elif name != check.STAGE:
                 run.classifier()
 
 
@@ -132,14 +159,16 @@ def run_pipeline(config, command, say=print):
         tf.config.experimental.enable_op_determinism()
     run = prepare(config)
     with input_errors():
-        run.folder.open(config, command, run.data.split)
-    split = run.data.split
-    say(
-        f"{config.data.dataset}: {len(split.labeled)} labelled, {len(split.unlabeled)} "
-        f"unlabelled, {len(split.validation)} validation and "
-        f"{len(run.data.test_source)} test images; run in {run.folder.path}"
-    )
+        run.folder.open(config, command)
     try:
+        run = check_images(run, say)
+        run.folder.keep_split(run.data.split)
+        split, test = run.data.split, run.data.parts.test
+        say(
+            f"{config.data.dataset}: {len(split.labeled)} labelled, "
+            f"{len(split.unlabeled)} unlabelled, {len(split.validation)} validation "
+            f"and {len(test) if test else 0} test images; run in {run.folder.path}"
+        )
         for name in config.run.stage_names():
             run_stage(run, name, say)
     except (CheckpointError, NonFiniteLossError) as error:
@@ -147,8 +176,24 @@ def run_pipeline(config, command, say=print):
     return run
 
 
+def check_images(run, say):
+    """Runs the stage check if it is asked for; returns the `Run` without bad images."""
+    if check.STAGE not in run.config.run.stage_names():
+        return run
+    with input_errors():
+        parts = check.check(run, say)
+        if parts is run.data.parts:
+            return run
+        data = split_and_batch(run.config, parts)
+    run = dataclasses.replace(run, data=data)
+    check_run(run)
+    return run
+
+
 def run_stage(run, name, say):
     """Runs one stage, unless it is finished, and says what came out."""
+    if name == check.STAGE:
+        return
     if name == "evaluate":
         say("\n" + evaluate.describe(evaluate.evaluate(run)) + "\n")
     elif name == "export":

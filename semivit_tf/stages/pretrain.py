@@ -1,7 +1,5 @@
 """Stage 1: the encoder learns from all training images, without labels."""
 
-import numpy as np
-
 from semivit_tf.methods.mae import MAE
 from semivit_tf.training.checkpoints import save_weights
 
@@ -9,7 +7,7 @@ STAGE = "pretrain"
 
 
 def _images(run):
-    return len(np.union1d(run.data.split.labeled, run.data.split.unlabeled))
+    return len(run.data.image_indices)
 
 
 def batches(run):

@@ -103,7 +103,7 @@ class RunFolder:
                 f"--workdir={self.path} cannot be written to: {error.strerror}"
             ) from error
 
-    def open(self, config, command, split):
+    def open(self, config, command):
         """Creates the folder and writes what the run is, unless it is there already."""
         self.path.mkdir(parents=True, exist_ok=True)
         if not (self.path / "config.json").exists():
@@ -117,6 +117,9 @@ class RunFolder:
                 "processors": os.cpu_count(),
             }
             self.write_json("config.json", described)
+
+    def keep_split(self, split):
+        """Writes `split.csv`, unless it is there already."""
         if not (self.path / "split.csv").exists():
             with open_whole(self.path / "split.csv") as file:
                 split.write_csv(file)
@@ -128,7 +131,7 @@ class RunFolder:
             return
         with file.open(encoding="utf-8", newline="") as opened:
             before = type(split).read_csv(opened)
-        if before.rows() != split.rows():
+        if not before.same(split):
             raise InputError(
                 f"{file} is not the split of these settings: the data have changed, or "
                 "the file was edited"

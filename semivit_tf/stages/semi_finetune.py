@@ -14,12 +14,17 @@ def _unlabeled_batch_size(settings):
 
 def batches(run):
     """Returns `(flag, size, available, images)` of the batches that are needed."""
-    settings, split = run.config.semi, run.data.split
+    settings, data = run.config.semi, run.data
     unlabeled = _unlabeled_batch_size(settings)
     flag = "semi_batch_size times --semi_unlabeled_per_labeled"
     return [
-        ("semi_batch_size", settings.batch_size, len(split.labeled), "labelled images"),
-        (flag, unlabeled, len(split.unlabeled), "unlabelled images"),
+        (
+            "semi_batch_size",
+            settings.batch_size,
+            len(data.split.labeled),
+            "labelled images",
+        ),
+        (flag, unlabeled, len(data.unlabeled_indices), "unlabelled images"),
     ]
 
 

@@ -101,3 +101,47 @@ class Progress(keras.callbacks.Callback):
             self.stream.write(line + "\n")
         self.stream.flush()
         self._written = time.monotonic()
+
+
+class CountProgress:
+    """The same line for work that is counted: call it with `(done, total)`.
+
+    Args:
+        title: String.
+        stream: Where to write.
+    """
+
+    def __init__(self, title, stream=None):
+        self.title = title
+        self.stream = stream or sys.stdout
+        self.in_place = self.stream.isatty()
+        self.interval = 0.2 if self.in_place else 15.0
+
+    def __enter__(self):
+        self._started = self._written = time.monotonic()
+        self._width = self._done = 0
+        return self
+
+    def __call__(self, done, total):
+        self._done = done
+        now = time.monotonic()
+        if now - self._written < self.interval or done >= total:
+            return
+        left = (now - self._started) / max(done, 1) * (total - done)
+        self._write(f"{self.title}  {done}/{total}  {clock(left)} left")
+        self._written = now
+
+    def __exit__(self, kind, error, trace):
+        took = clock(time.monotonic() - self._started)
+        end = f"{self.title}  {self._done}  " + ("stopped" if kind else f"took {took}")
+        self._write(end)
+        self.stream.write("\n" if self.in_place else "")
+        self.stream.flush()
+
+    def _write(self, line):
+        if self.in_place:
+            self.stream.write("\r" + line.ljust(self._width))
+            self._width = len(line)
+        else:
+            self.stream.write(line + "\n")
+        self.stream.flush()

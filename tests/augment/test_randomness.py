@@ -1,12 +1,12 @@
 """Draws that depend on an image's key alone."""
 
 import numpy as np
-import tensorflow as tf
 from scipy import stats
 
-from semivit_tf.augment.randomness import image_keys, uniforms
+from semivit_tf.augment.randomness import derive, image_key, normals, uniforms
 
 MASK = 2**64 - 1
+STEP = 0x9E3779B97F4A7C15
 
 
 def python_splitmix(bits):
@@ -15,19 +15,18 @@ def python_splitmix(bits):
     return bits ^ (bits >> 31)
 
 
-def test_first_numbers_are_those_of_splitmix64():
-    key, step = 12345, 0x9E3779B97F4A7C15
-    start = python_splitmix(key)
+def test_numbers_are_those_of_splitmix64():
+    key = 12345
     expected = [
-        (python_splitmix((start + n * step) & MASK) >> 40) / 2**24 for n in (1, 2, 3)
+        (python_splitmix((key + n * STEP) & MASK) >> 11) / 2**53 for n in (1, 2, 3)
     ]
-    drawn = uniforms(tf.constant([key], tf.uint64), 3)
-    np.testing.assert_array_equal(drawn, [expected])
+    np.testing.assert_array_equal(uniforms(key, 3), expected)
+    derived = python_splitmix((key * STEP + 7 + STEP) & MASK)
+    assert int(derive(key, 7)) == derived
 
 
 def test_draws_are_uniform_over_images_and_over_numbers():
-    index = tf.range(5000)
-    drawn = np.asarray(uniforms(image_keys(0, 1, tf.zeros_like(index), index), 4))
+    drawn = np.array([uniforms(image_key(0, 1, 0, i), 4) for i in range(5000)])
     assert drawn.min() >= 0 and drawn.max() < 1
     for column in drawn.T:
         assert stats.kstest(column, "uniform").pvalue > 1e-3
@@ -36,26 +35,25 @@ def test_draws_are_uniform_over_images_and_over_numbers():
     assert abs(neighbours) < 0.06
 
 
+def test_normal_draws_follow_the_normal_distribution():
+    for count in (10001, 10002):
+        drawn = normals(99, count)
+        assert drawn.shape == (count,) and np.isfinite(drawn).all()
+        assert stats.kstest(drawn, "norm").pvalue > 1e-3
+    assert abs(np.corrcoef(drawn[::2], drawn[1::2])[0, 1]) < 0.06
+
+
 def test_every_part_of_the_key_matters():
-    def draw(seed=0, stream=1, epoch=2, index=3, salt=0):
-        keys = image_keys(seed, stream, tf.constant([epoch]), tf.constant([index]))
-        return uniforms(keys, 2, salt).numpy().tolist()
-
     variants = [
-        draw(),
-        draw(seed=1),
-        draw(stream=2),
-        draw(epoch=3),
-        draw(index=4),
-        draw(salt=1),
-        draw(epoch=3, index=2),
+        image_key(0, 1, 2, 3),
+        image_key(1, 1, 2, 3),
+        image_key(0, 2, 2, 3),
+        image_key(0, 1, 3, 3),
+        image_key(0, 1, 2, 4),
+        image_key(0, 1, 3, 2),
+        image_key(-1, 1, 2, 3),
+        derive(image_key(0, 1, 2, 3), 1),
     ]
-    assert len({str(variant) for variant in variants}) == len(variants)
-    assert draw() == variants[0]
-
-
-def test_an_images_draws_do_not_depend_on_its_batch():
-    together = uniforms(image_keys(0, 1, tf.fill([4], 5), tf.constant([7, 8, 9, 7])), 3)
-    alone = uniforms(image_keys(0, 1, tf.constant([5]), tf.constant([9])), 3)
-    np.testing.assert_array_equal(together[2], alone[0])
-    np.testing.assert_array_equal(together[0], together[3])
+    assert len({int(variant) for variant in variants}) == len(variants)
+    assert image_key(0, 1, 2, 3) == variants[0]
+    assert image_key(2**64, 1, 2, 3) == variants[0]

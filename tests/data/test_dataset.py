@@ -16,10 +16,10 @@ def digits(**options):
 
 def test_digits_are_scikit_learns_in_a_fixed_split():
     data = digits()
-    assert (len(data.train_source), len(data.test_source)) == (1438, 359)
+    assert (len(data.parts.train), len(data.parts.test)) == (1438, 359)
     assert data.image_shape == (8, 8, 1)
-    together = np.concatenate([data.train_source.images, data.test_source.images])
-    labels = np.concatenate([data.train_source.labels, data.test_source.labels])
+    together = np.concatenate([data.parts.train.images, data.parts.test.images])
+    labels = np.concatenate([data.parts.train.labels, data.parts.test.labels])
     original = sklearn_digits()
     scaled = np.round(original.images * 255 / 16).astype("uint8")
 
@@ -27,14 +27,14 @@ def test_digits_are_scikit_learns_in_a_fixed_split():
         return sorted(zip(map(bytes, images.reshape(1797, -1)), labels, strict=True))
 
     assert rows(together, labels.tolist()) == rows(scaled, original.target.tolist())
-    assert np.bincount(data.test_source.labels).min() >= 25
+    assert np.bincount(data.parts.test.labels).min() >= 25
 
 
 def test_labelled_batches_hold_the_labelled_images_only():
     data = digits(augmentation="none")
     images, labels = next(iter(data.labeled(40)))
     known = {
-        bytes(data.train_source.images[i]): data.train_source.labels[i]
+        bytes(data.parts.train.images[i]): data.parts.train.labels[i]
         for i in data.split.labeled
     }
     found = [known[bytes(image.astype("uint8"))] for image in images.numpy()]
@@ -81,7 +81,7 @@ def test_pretraining_sees_all_but_validation_images():
         for batch in itertools.islice(data.images(200), 8)
         for image in batch.numpy()
     }
-    images = data.train_source.images
+    images = data.parts.train.images
     validation = {bytes(images[i]) for i in data.split.validation}
     others = np.setdiff1d(np.arange(1438), data.split.validation)
     rest = {bytes(images[i]) for i in others}
@@ -94,7 +94,7 @@ def test_test_images_come_once_in_order():
     batches = list(data.test(batch_size=100))
     assert [len(labels) for _, labels in batches] == [100, 100, 100, 59]
     images = np.concatenate([images for images, _ in batches])
-    np.testing.assert_array_equal(images, data.test_source.images)
+    np.testing.assert_array_equal(images, data.parts.test.images)
     assert data.validation() is None
 
 
@@ -105,7 +105,9 @@ def test_images_are_resized_when_asked():
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(ValueError, match="one of: digits. Received: 'mnist'"):
+    with pytest.raises(
+        ValueError, match="one of: csv, digits, folder, idx, npz, tfds:<name>"
+    ):
         load_dataset("mnist")
 
 

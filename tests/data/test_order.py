@@ -48,6 +48,24 @@ def test_a_stream_starts_at_any_step(start):
         np.testing.assert_array_equal(i1, i2)
 
 
+def test_shards_together_are_the_single_stream():
+    indices = np.arange(13)
+    whole = take(index_batches(indices, 6, seed=3, start_step=2), 9)
+    shards = [
+        take(index_batches(indices, 6, seed=3, start_step=2, shard=(k, 3)), 9)
+        for k in range(3)
+    ]
+    for step, (passes, index) in enumerate(whole):
+        for number, shard in enumerate(shards):
+            np.testing.assert_array_equal(shard[step][0], passes[number::3])
+            np.testing.assert_array_equal(shard[step][1], index[number::3])
+
+
+def test_batches_that_do_not_divide_over_the_shards_are_refused():
+    with pytest.raises(ValueError, match="multiple of the shards"):
+        index_batches(np.arange(5), 4, seed=0, shard=(0, 3))
+
+
 def test_seeds_give_different_orders():
     first, second = (
         take(index_batches(np.arange(50), 50, seed=seed), 1)[0][1] for seed in (0, 1)

@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from semivit_tf.augment.decoding import decode
 from semivit_tf.export.saved_model import export_saved_model
 from semivit_tf.methods.classifier import Classifier
 from semivit_tf.methods.semi_vit import SemiViT
@@ -39,7 +40,7 @@ def served(tmp_path_factory):
     np.save(folder / "images.npy", images)
     contents = [jpeg(images[0]), tf.io.encode_png(images[1]).numpy()]
     probabilities = keras.ops.softmax(model.teacher(images)).numpy()
-    decoded = np.stack([tf.io.decode_image(c).numpy() for c in contents])
+    decoded = np.stack([decode(tf.constant(c)).numpy() for c in contents])
     from_bytes = keras.ops.softmax(model.teacher(decoded)).numpy()
     for number, content in enumerate(contents):
         (folder / f"{number}.bin").write_bytes(content)

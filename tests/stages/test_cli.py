@@ -115,7 +115,7 @@ def test_the_same_command_skips_what_is_done(finished, capsys):
     after = {p: p.stat().st_mtime_ns for p in finished.rglob("*") if p.is_file()}
     assert before == after
     output = capsys.readouterr().out
-    assert output.count("done before") == 3
+    assert output.count("done before") == 4
     assert "labels used" in output
 
 
@@ -186,7 +186,10 @@ def test_a_stopped_run_continues_from_its_checkpoint(finished, tmp_path, monkeyp
         (["--sede=1"], "Unknown command line flag 'sede'"),
         (["--seed=one"], "--seed"),
         (["train"], "Arguments should start with --. Received: ['train']"),
-        (["--dataset=imagenet1"], "one of: digits. Received: 'imagenet1'"),
+        (
+            ["--dataset=imagenet1"],
+            "one of: csv, digits, folder, idx, npz, tfds:<name>. Received: 'imagenet1'",
+        ),
         (["--backbone=resnet"], "Received: name='resnet'"),
         (["--strategy=ring"], "--strategy should be one of: none, mirrored"),
         (["--strategy=tpu"], "strategy=tpu found no TPU"),
@@ -204,9 +207,9 @@ def test_a_stopped_run_continues_from_its_checkpoint(finished, tmp_path, monkeyp
         (["--semi_drop_path=1"], "`drop_path` should be in [0, 1)"),
         (["--finetune_label_smoothing=1"], "`label_smoothing` should be in [0, 1)"),
         (["--flagfile=absent.flags"], "absent.flags"),
-        (["--stages=finetune,pretrain"], "in the order pretrain,finetune"),
+        (["--stages=finetune,pretrain"], "in the order check,pretrain,finetune"),
         (["--stages=finetune,finetune"], "each once"),
-        (["--stages=train"], "--stages should be of: pretrain"),
+        (["--stages=train"], "--stages should be of: check, pretrain"),
         (["--stages=semi_finetune"], "starts from the stage finetune"),
         (["--stages=pretrain,evaluate"], "--stages=evaluate needs the stage finetune"),
         (["--finetune_warmup_epochs=9"], "at most --finetune_epochs=3. Received: 9"),

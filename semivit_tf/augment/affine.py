@@ -1,0 +1,163 @@
+"""How is an image turned, sheared and shifted?
+
+As Pillow does it: an affine map from the centres of the output's pixels to the input,
+bicubic (Keys' filter with a = -1) or bilinear between the input's pixels, its border
+repeated for the filter, and a fill where the map leaves it.
+"""
+
+import math
+
+import numpy as np
+
+from semivit_tf.augment.native import native
+
+
+@native
+def _between(first, second, third, fourth, offset, cubic):
+    """Interpolates at an offset in [0, 1) behind the second of four values."""
+    if not cubic:
+        return second + offset * (third - second)
+    slope = third - first
+    bend = 2.0 * (first - second) + third - fourth
+    twist = second - first + fourth - third
+    return second + offset * (slope + offset * (bend + offset * twist))
+
+
+@native
+def _along_row(image, line, columns, channel, offset, cubic):
+    second = np.float64(image[line, columns[1], channel])
+    if offset == 0.0:
+        return second
+    first = np.float64(image[line, columns[0], channel])
+    third = np.float64(image[line, columns[2], channel])
+    fourth = np.float64(image[line, columns[3], channel])
+    return _between(first, second, third, fourth, offset, cubic)
+
+
+@native
+def _four_around(place, size):
+    """Returns the four neighbours of a place, repeating the border."""
+    return (
+        min(max(place - 1, 0), size - 1),
+        min(max(place, 0), size - 1),
+        min(max(place + 1, 0), size - 1),
+        min(max(place + 2, 0), size - 1),
+    )
+
+
+@native
+def _affine(image, matrix, fill, cubic):
+    height, width, channels = image.shape
+    output = np.empty_like(image)
+    for row in range(height):
+        for column in range(width):
+            across, down = column + 0.5, row + 0.5
+            x = matrix[0] * across + matrix[1] * down + matrix[2]
+            y = matrix[3] * across + matrix[4] * down + matrix[5]
+            if x < 0.0 or x >= width or y < 0.0 or y >= height:
+                for channel in range(channels):
+                    output[row, column, channel] = fill[channel]
+                continue
+            left, top = math.floor(x - 0.5), math.floor(y - 0.5)
+            right, below = x - 0.5 - left, y - 0.5 - top
+            columns = _four_around(int(left), width)
+            lines = _four_around(int(top), height)
+            for channel in range(channels):
+                level = _along_row(image, lines[1], columns, channel, right, cubic)
+                if below != 0.0:
+                    level = _between(
+                        _along_row(image, lines[0], columns, channel, right, cubic),
+                        level,
+                        _along_row(image, lines[2], columns, channel, right, cubic),
+                        _along_row(image, lines[3], columns, channel, right, cubic),
+                        below,
+                        cubic,
+                    )
+                output[row, column, channel] = np.uint8(min(max(level, 0.0), 255.0))
+    return output
+
+
+@native
+def _shift_rows(image, shifts, fill, cubic):
+    """Moves each row by its own shift: the output at x shows the input at x + shift.
+
+    Neighbours of a row's pixels lie at equal distances, so the loops are wide.
+    """
+    height, width, channels = image.shape
+    output = np.empty_like(image)
+    line = np.empty((width + 4, channels))
+    for row in range(height):
+        whole = int(math.floor(shifts[row]))
+        offset = shifts[row] - whole
+        # Where the centre of a pixel comes from inside of the input.
+        begin = min(max(int(math.ceil(-0.5 - shifts[row])), 0), width)
+        end = max(min(int(math.ceil(width - 0.5 - shifts[row])), width), begin)
+        for column in range(width + 4):
+            line[column] = image[row, min(max(column - 2, 0), width - 1)]
+        for column in range(0, begin):
+            output[row, column] = fill
+        for column in range(end, width):
+            output[row, column] = fill
+        if begin == end:
+            continue
+        flat = line.reshape(-1)
+        start = (begin + whole + 1) * channels
+        length = (end - begin) * channels
+        first = flat[start : start + length]
+        second = flat[start + channels : start + channels + length]
+        third = flat[start + 2 * channels : start + 2 * channels + length]
+        fourth = flat[start + 3 * channels : start + 3 * channels + length]
+        levels = output[row, begin:end].reshape(-1)
+        for place in range(len(levels)):
+            level = second[place]
+            if offset != 0.0:
+                level = _between(
+                    first[place], level, third[place], fourth[place], offset, cubic
+                )
+            levels[place] = np.uint8(min(max(level, 0.0), 255.0))
+    return output
+
+
+def affine(image, matrix, fill=None, cubic=True):
+    """Moves an image by an affine map.
+
+    Args:
+        image: Contiguous uint8 array `[H, W, C]`.
+        matrix: Six numbers a, b, c, d, e, f: the output at (x, y) shows the input at
+            (a x + b y + c, d x + e y + f), measured from the top left corner.
+        fill: Integers, one per channel; black by default.
+        cubic: Bool. Bicubic, else bilinear.
+    """
+    height, width, channels = image.shape
+    fill = np.zeros(channels, "uint8") if fill is None else np.uint8(fill)
+    a, b, c, d, e, f = (float(number) for number in matrix)
+    if (a, d, e, f) == (1, 0, 1, 0):
+        return _shift_rows(image, b * (np.arange(height) + 0.5) + c, fill, cubic)
+    if (a, b, c, d, e) == (1, 0, 0, 0, 1):
+        # All columns move alike: the image is one row, and its rows the pixels.
+        rows = image.reshape(1, height, width * channels)
+        moved = _shift_rows(rows, np.array([f]), np.tile(fill, width), cubic)
+        return moved.reshape(image.shape)
+    return _affine(image, np.array([a, b, c, d, e, f]), fill, cubic)
+
+
+def about_centre(linear, size, shift=(0.0, 0.0)):
+    """Returns the six numbers of a linear map that leaves the centre where it is.
+
+    Args:
+        linear: Numbers a, b, d, e of the map from output to input.
+        size: Tuple `(H, W)`.
+        shift: Tuple `(right, down)` that the image is moved by, in pixels.
+    """
+    a, b, d, e = linear
+    x, y = size[1] / 2.0, size[0] / 2.0
+    right, down = shift
+    c = x - a * (x + right) - b * (y + down)
+    f = y - d * (x + right) - e * (y + down)
+    return a, b, c, d, e, f
+
+
+def rotation(degrees):
+    """Returns the linear map that turns an image counter-clockwise."""
+    angle = -math.radians(degrees)
+    return math.cos(angle), math.sin(angle), -math.sin(angle), math.cos(angle)

@@ -1,0 +1,90 @@
+"""Which box of an image does a view show?
+
+A framing turns an image of any size into one of its own size. It chooses the box from
+the image's size alone, so a reader of files decodes no more than that box.
+"""
+
+import math
+
+from semivit_tf.augment.randomness import derive, uniforms
+from semivit_tf.augment.resize import resize
+
+
+class CentralCrop:
+    """Shows the largest central box of the wanted aspect.
+
+    Args:
+        size: Tuple `(H, W)` of the result.
+    """
+
+    def __init__(self, size):
+        self.size = tuple(size)
+
+    def box(self, height, width, key):
+        """Returns `(top, left, height, width)` in an image of this height and width."""
+        rows, columns = self.size
+        # In whole numbers: the box has the wanted aspect up to a pixel.
+        box_height = max(1, min(height, width * rows // columns))
+        box_width = max(1, min(width, height * columns // rows))
+        return (
+            (height - box_height) // 2,
+            (width - box_width) // 2,
+            box_height,
+            box_width,
+        )
+
+    def cut(self, image, box, key):
+        """Returns the box of an image, resized."""
+        return resize(image, box, self.size)
+
+
+class RandomResizedCrop(CentralCrop):
+    """Shows a box of random area, aspect and place, mirrored half of the time.
+
+    Boxes are drawn until one fits; if none does, it is a central one of the nearest
+    aspect allowed.
+
+    Args:
+        size: Tuple `(H, W)` of the result.
+        area: Tuple of the smallest and largest share of the image's area.
+        aspect: Tuple of the smallest and largest width over height, drawn
+            log-uniformly.
+        tries: Integer. Boxes drawn at most.
+
+    Reference:
+        Szegedy et al., Going Deeper with Convolutions, 2015.
+    """
+
+    def __init__(self, size, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3), tries=10):
+        super().__init__(size)
+        self.area = area
+        self.aspect = aspect
+        self.tries = tries
+
+    def box(self, height, width, key):
+        low, high = (math.log(value) for value in self.aspect)
+        for draws in uniforms(key, 4 * self.tries).reshape(-1, 4).tolist():
+            share = self.area[0] + draws[0] * (self.area[1] - self.area[0])
+            root = math.exp(0.5 * (low + draws[1] * (high - low)))
+            side = math.sqrt(share * height * width)
+            box_height, box_width = round(side / root), round(side * root)
+            if 0 < box_height <= height and 0 < box_width <= width:
+                return (
+                    int(draws[2] * (height - box_height + 1)),
+                    int(draws[3] * (width - box_width + 1)),
+                    box_height,
+                    box_width,
+                )
+        aspect = min(max(width / height, self.aspect[0]), self.aspect[1])
+        box_height = max(1, min(height, round(width / aspect)))
+        box_width = max(1, min(width, round(height * aspect)))
+        return (
+            (height - box_height) // 2,
+            (width - box_width) // 2,
+            box_height,
+            box_width,
+        )
+
+    def cut(self, image, box, key):
+        mirrored = uniforms(derive(key, 1), 1)[0] < 0.5
+        return resize(image, box, self.size, mirrored)

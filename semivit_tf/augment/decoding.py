@@ -1,0 +1,78 @@
+"""How does the content of an image file become pixels?
+
+What a file is, is read from its first bytes, whatever it is called.
+"""
+
+import tensorflow as tf
+
+# TensorFlow's own choice is up to ten levels off and hardly faster.
+_EXACT = "INTEGER_ACCURATE"
+
+
+def decode(contents):
+    """Decodes JPEG, PNG, GIF (its first frame) or BMP.
+
+    Args:
+        contents: Scalar string tensor.
+
+    Returns:
+        uint8 tensor `[H, W, 3]`. What cannot be decoded raises
+        `tf.errors.InvalidArgumentError`.
+    """
+    image = tf.cond(
+        tf.io.is_jpeg(contents),
+        lambda: tf.io.decode_jpeg(contents, channels=3, dct_method=_EXACT),
+        lambda: tf.io.decode_image(contents, channels=3, expand_animations=False),
+    )
+    return tf.ensure_shape(image, (None, None, 3))
+
+
+class OpenImage:
+    """An image of which a part may be decoded, inside a graph.
+
+    Of a JPEG, `size` reads no more than the header, `window` decodes no more than its
+    rows and columns, and the image may shrink while it is decoded. Anything else is
+    decoded whole, once.
+
+    Args:
+        contents: Scalar string tensor.
+    """
+
+    def __init__(self, contents):
+        self._contents = contents
+        self._is_jpeg = tf.io.is_jpeg(contents)
+        self._pixels = tf.cond(
+            self._is_jpeg,
+            lambda: tf.zeros((0, 0, 3), tf.uint8),
+            lambda: decode(contents),
+        )
+        self.size = tf.cond(
+            self._is_jpeg,
+            lambda: tf.io.extract_jpeg_shape(contents)[:2],
+            lambda: tf.shape(self._pixels)[:2],
+        )
+        self.most_halvings = tf.where(self._is_jpeg, 3, 0)
+
+    def window(self, box, halvings):
+        """Returns pixels `[height, width, 3]` (uint8).
+
+        Args:
+            box: int32 tensor `(top, left, height, width)`, in pixels of the image after
+                its sides have been halved, rounding up.
+            halvings: Scalar int32 tensor from 0 to `most_halvings`.
+        """
+
+        def of_jpeg():
+            def shrunk(ratio):
+                return lambda: tf.image.decode_and_crop_jpeg(
+                    self._contents, box, channels=3, ratio=ratio, dct_method=_EXACT
+                )
+
+            return tf.switch_case(halvings, [shrunk(2**times) for times in range(4)])
+
+        def of_pixels():
+            top, left, height, width = tf.unstack(box)
+            return self._pixels[top : top + height, left : left + width]
+
+        pixels = tf.cond(self._is_jpeg, of_jpeg, of_pixels)
+        return tf.ensure_shape(pixels, (None, None, 3))

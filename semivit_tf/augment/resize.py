@@ -1,0 +1,99 @@
+"""How does a box of an image become an image of another size?
+
+By Keys' bicubic filter, widened when it shrinks so that nothing aliases, first across,
+then down, rounded in between: what Pillow's `resize` does. Both passes add whole rows,
+of the image on its side and upright again, as such loops run on wide registers.
+"""
+
+import math
+
+import numpy as np
+
+from semivit_tf.augment.native import native
+
+
+@native
+def _cubic(distance):
+    x = abs(distance)
+    if x < 1.0:
+        return (1.5 * x - 2.5) * x * x + 1.0
+    if x < 2.0:
+        return ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0
+    return 0.0
+
+
+@native
+def _weights(start, length, count, limit):
+    """Returns which inputs, how many, and how much of each make each output."""
+    scale = length / count
+    wide = max(scale, 1.0)
+    most = 2 * int(math.ceil(2.0 * wide)) + 1
+    first = np.empty(count, np.int64)
+    number = np.empty(count, np.int64)
+    weights = np.zeros((count, most), np.float32)
+    lowest = max(0, int(math.floor(start)))
+    highest = min(limit, int(math.ceil(start + length)))
+    for place in range(count):
+        centre = start + (place + 0.5) * scale
+        low = max(lowest, int(centre - 2.0 * wide + 0.5))
+        high = min(highest, int(centre + 2.0 * wide + 0.5))
+        total = 0.0
+        for tap in range(high - low):
+            total += _cubic((low + tap - centre + 0.5) / wide)
+        for tap in range(high - low):
+            weight = _cubic((low + tap - centre + 0.5) / wide)
+            weights[place, tap] = weight / total
+        first[place], number[place] = low, high - low
+    return first, number, weights
+
+
+@native
+def _combine_rows(rows, first, number, weights):
+    """Returns the weighted sums of rows `[rows, length]` that `_weights` asks for.
+
+    Of the rows' length nothing but loops over all of it is known: these are what the
+    compiler makes wide.
+    """
+    results = np.empty((len(first), rows.shape[1]), np.uint8)
+    total = np.empty(rows.shape[1], np.float32)
+    for place in range(len(first)):
+        total[:] = 0.5
+        for tap in range(number[place]):
+            weight = weights[place, tap]
+            row = rows[first[place] + tap]
+            for column in range(len(total)):
+                total[column] += weight * np.float32(row[column])
+        result = results[place]
+        for column in range(len(total)):
+            level = min(max(total[column], np.float32(0.0)), np.float32(255.0))
+            result[column] = np.uint8(level)
+    return results
+
+
+def resize(image, box, size, mirrored=False):
+    """Resizes a box of an image.
+
+    Args:
+        image: uint8 array `[H, W, C]`.
+        box: Tuple `(top, left, height, width)` in pixels, not necessarily whole.
+        size: Tuple `(rows, columns)` of the result.
+        mirrored: Bool. Whether left becomes right; it costs nothing here.
+
+    Returns:
+        uint8 array `[rows, columns, C]`; the image itself when nothing changes.
+    """
+    if tuple(box) == (0, 0, *image.shape[:2]) and tuple(size) == image.shape[:2]:
+        return np.ascontiguousarray(image[:, ::-1]) if mirrored else image
+    height, width, channels = image.shape
+    top, left, box_height, box_width = (float(number) for number in box)
+    across, *beside = _weights(left, box_width, int(size[1]), width)
+    down, *below = _weights(top, box_height, int(size[0]), height)
+    columns = slice(across[0], across[-1] + beside[0][-1])
+    if mirrored:
+        across, beside = across[::-1], [part[::-1] for part in beside]
+    lines = slice(down[0], down[-1] + below[0][-1])
+    seen = image[lines, columns].reshape(lines.stop - lines.start, -1)
+    seen = np.ascontiguousarray(seen.T).reshape(columns.stop - columns.start, -1)
+    narrow = _combine_rows(seen, across - columns.start, *beside)
+    narrow = np.ascontiguousarray(narrow.reshape(size[1] * channels, -1).T)
+    return _combine_rows(narrow, down - lines.start, *below).reshape(*size, channels)

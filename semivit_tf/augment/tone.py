@@ -1,0 +1,181 @@
+"""How are the grey levels and colours of an image changed?
+
+Each function takes and returns a contiguous uint8 array `[H, W, C]`, C 1 or 3, and
+gives what the operation of that name in Pillow's `ImageOps` or `ImageEnhance` gives. A
+`factor` blends: 0 is the degenerate image (black, grey, blurred), 1 the image itself,
+more is beyond it.
+"""
+
+import numpy as np
+
+from semivit_tf.augment.native import native
+
+
+@native
+def _look_up(image, tables):
+    output = np.empty_like(image)
+    height, width, channels = image.shape
+    for row in range(height):
+        for column in range(width):
+            for channel in range(channels):
+                level = image[row, column, channel]
+                output[row, column, channel] = tables[channel, level]
+    return output
+
+
+@native
+def _histograms(image):
+    height, width, channels = image.shape
+    counts = np.zeros((channels, 256), np.int64)
+    for row in range(height):
+        for column in range(width):
+            for channel in range(channels):
+                counts[channel, image[row, column, channel]] += 1
+    return counts
+
+
+_LEVELS = np.arange(256)
+
+
+def _same_table(image, table):
+    tables = np.broadcast_to(np.uint8(table), (image.shape[2], 256))
+    return _look_up(image, np.ascontiguousarray(tables))
+
+
+# === Grey levels ===
+
+
+def invert(image):
+    """Turns light into dark."""
+    return 255 - image
+
+
+def posterize(image, bits):
+    """Keeps the highest bits of each level; 0 bits leave a black image."""
+    return image & np.uint8(256 - 2 ** (8 - bits) if bits < 8 else 255)
+
+
+def solarize(image, threshold):
+    """Inverts levels from a threshold on."""
+    return _same_table(image, np.where(_LEVELS < threshold, _LEVELS, 255 - _LEVELS))
+
+
+def solarize_add(image, addition, threshold=128):
+    """Lightens levels below a threshold."""
+    lighter = np.clip(_LEVELS + addition, 0, 255)
+    return _same_table(image, np.where(_LEVELS < threshold, lighter, _LEVELS))
+
+
+def auto_contrast(image):
+    """Stretches the levels of each channel to all of 0 to 255."""
+    tables = np.empty((image.shape[2], 256), np.uint8)
+    for table, counts in zip(tables, _histograms(image), strict=True):
+        used = np.flatnonzero(counts)
+        low, high = used[0], used[-1]
+        if high <= low:
+            table[:] = _LEVELS
+        else:
+            scale = 255.0 / (high - low)
+            table[:] = np.clip(np.trunc(_LEVELS * scale - low * scale), 0, 255)
+    return _look_up(image, tables)
+
+
+def equalize(image):
+    """Spreads the levels of each channel so that all are equally frequent."""
+    tables = np.empty((image.shape[2], 256), np.uint8)
+    for table, counts in zip(tables, _histograms(image), strict=True):
+        used = counts[counts > 0]
+        step = (counts.sum() - used[-1]) // 255
+        if len(used) <= 1 or step == 0:
+            table[:] = _LEVELS
+        else:
+            below = np.concatenate([[0], np.cumsum(counts)[:-1]])
+            table[:] = np.minimum((step // 2 + below) // step, 255)
+    return _look_up(image, tables)
+
+
+# === Blends ===
+
+
+@native
+def _blend(degenerate, levels, factor):
+    """Blends flat arrays. Single precision and cutting to whole levels are Pillow's."""
+    blended = np.empty_like(levels)
+    for place in range(len(levels)):
+        start = np.float32(degenerate[place])
+        level = start + factor * (np.float32(levels[place]) - start)
+        blended[place] = np.uint8(min(max(level, np.float32(0.0)), np.float32(255.0)))
+    return blended
+
+
+@native
+def _blend_with_level(degenerate, levels, factor):
+    blended = np.empty_like(levels)
+    start = np.float32(degenerate)
+    for place in range(len(levels)):
+        level = start + factor * (np.float32(levels[place]) - start)
+        blended[place] = np.uint8(min(max(level, np.float32(0.0)), np.float32(255.0)))
+    return blended
+
+
+@native
+def _grey(pixels):
+    """Returns the luminance `[N, 3]` of pixels `[N, 3]`, three times."""
+    grey = np.empty_like(pixels)
+    for place in range(len(pixels)):
+        level = np.int32(pixels[place, 0]) * np.int32(19595)
+        level += np.int32(pixels[place, 1]) * np.int32(38470)
+        level += np.int32(pixels[place, 2]) * np.int32(7471)
+        level = (level + np.int32(32768)) >> np.int32(16)
+        grey[place, 0] = grey[place, 1] = grey[place, 2] = level
+    return grey
+
+
+@native
+def _smoothed(image):
+    """Returns 3x3 means with a fivefold centre; the border as it is."""
+    smoothed = image.copy()
+    height, width, channels = image.shape
+    for row in range(1, height - 1):
+        for column in range(1, width - 1):
+            for channel in range(channels):
+                total = 4 * np.int64(image[row, column, channel])
+                for down in range(-1, 2):
+                    for right in range(-1, 2):
+                        total += image[row + down, column + right, channel]
+                smoothed[row, column, channel] = (2 * total + 13) // 26
+    return smoothed
+
+
+def _blended(degenerate, image, factor):
+    flat = image.reshape(-1), np.float32(factor)
+    if np.ndim(degenerate) == 0:
+        return _blend_with_level(degenerate, *flat).reshape(image.shape)
+    return _blend(degenerate.reshape(-1), *flat).reshape(image.shape)
+
+
+def grey(image):
+    """Returns the luminance, in as many channels as the image has."""
+    if image.shape[2] == 1:
+        return image
+    return _grey(image.reshape(-1, 3)).reshape(image.shape)
+
+
+def brightness(image, factor):
+    """Blends with black."""
+    return _blended(0, image, factor)
+
+
+def contrast(image, factor):
+    """Blends with the mean grey level."""
+    return _blended(int(grey(image).mean() + 0.5), image, factor)
+
+
+def saturation(image, factor):
+    """Blends with the grey image; grey images stay as they are."""
+    return image if image.shape[2] == 1 else _blended(grey(image), image, factor)
+
+
+def sharpness(image, factor):
+    """Blends with a smoothed image; the outermost pixels stay as they are."""
+    return _blended(_smoothed(image), image, factor)

@@ -1,0 +1,363 @@
+"""What should a person know about their images before a run of days?
+
+How many there are of each class and part, which cannot be read, which occur twice, and
+above all which test and validation images also occur in training: a model knows those
+by heart, and its accuracy on them says nothing.
+"""
+
+import collections
+
+import numpy as np
+
+from semivit_tf.data.duplicates import (
+    duplicate_groups,
+    exact_duplicates,
+    near_duplicates,
+)
+
+TRAINING, HELD_OUT = ("labeled", "unlabeled"), ("validation", "test")
+PARTS = (*TRAINING, *HELD_OUT, "excluded")
+SHOWN = 20  # names of each kind, classes, and groups in the text
+_CROWD = 32  # a group beyond this is all one: its pairs are not all known
+
+
+def check_report(labels, class_names, parts, names, scans):
+    """Says what is wrong, and what is worth knowing, of a set of images.
+
+    Training and test images come together, so that they are compared.
+
+    Args:
+        labels: Integer array `[N]`; -1 where unknown.
+        class_names: Sequence of K strings.
+        parts: Sequence of N strings, each one of `PARTS`.
+        names: Sequence of N strings.
+        scans: `ImageScan`, or a sequence of them of N images together, in order.
+
+    Returns:
+        Dict of lists, dicts, strings and numbers, as JSON takes them; see `describe`.
+    """
+    scans = scans if isinstance(scans, (list, tuple)) else [scans]
+    labels, parts = np.asarray(labels), np.asarray(parts, object)
+    counts = len(labels), len(parts), len(names), sum(map(len, scans))
+    if len(set(counts)) > 1:
+        raise ValueError(
+            "There should be as many `labels`, `parts`, `names` and scanned images. "
+            f"Received: {', '.join(map(str, counts))}"
+        )
+    unknown = set(parts) - set(PARTS)
+    if unknown:
+        raise ValueError(
+            f"`parts` should be of {', '.join(PARTS)}. Received: {sorted(unknown)}"
+        )
+    if counts[0] and labels.max() >= len(class_names):
+        raise ValueError(
+            "`labels` should be below the number of class names, "
+            f"{len(class_names)}. Received: {labels.max()}"
+        )
+    images = _Images(labels, tuple(class_names), parts, names)
+    usable = np.concatenate([scan.readable for scan in scans])
+    exact = exact_duplicates(np.concatenate([s.digests for s in scans]), usable)
+    fingerprints = np.concatenate([scan.fingerprints for scan in scans])
+    pairs, _ = near_duplicates(fingerprints, exact, usable)
+    near = duplicate_groups(pairs, exact)
+    copied = _exact_partners(images, exact)
+    resembling = _near_partners(images, pairs, exact, near)
+    return {
+        "images": len(labels),
+        "parts": {part: int((parts == part).sum()) for part in PARTS},
+        **_classes(images),
+        "sizes": _sizes(scans, usable),
+        "unreadable": _unreadable(images, scans),
+        "turned": _turned(scans),
+        "exact_duplicates": [images.group(group) for group in exact],
+        "near_duplicates": [images.group(group) for group in near],
+        "exact_in_training": images.matches(copied),
+        "near_in_training": images.matches(
+            {index: found for index, found in resembling.items() if index not in copied}
+        ),
+    }
+
+
+class _Images:
+    """What is known of images by index."""
+
+    def __init__(self, labels, class_names, parts, names):
+        self.labels, self.class_names = labels, class_names
+        self.parts, self.names = parts, names
+        self.training = np.isin(parts.astype(str), TRAINING)
+        self.held_out = np.isin(parts.astype(str), HELD_OUT)
+
+    def one(self, index):
+        label = self.labels[index]
+        return {
+            "name": str(self.names[index]),
+            "part": str(self.parts[index]),
+            "class": self.class_names[label] if label >= 0 else None,
+        }
+
+    def group(self, indices):
+        """Returns a group of duplicates; excluded images are in it but in no part."""
+        known = {int(label) for label in self.labels[indices] if label >= 0}
+        present = set(self.parts[indices])
+        return {
+            "images": [self.one(index) for index in indices],
+            "parts": [part for part in PARTS[:-1] if part in present],
+            "labels_differ": len(known) > 1,
+        }
+
+    def matches(self, partners):
+        return [
+            {**self.one(index), "training": self.one(partner)}
+            for index, partner in sorted(partners.items())
+        ]
+
+
+def _exact_partners(images, groups):
+    """Returns held-out index -> index of a training image, where there is one."""
+    partners = {}
+    for group in groups:
+        training = group[images.training[group]]
+        for index in group[images.held_out[group]] if len(training) else ():
+            partners[int(index)] = int(training[0])
+    return partners
+
+
+def _near_partners(images, pairs, exact, groups):
+    """Returns the same as `_exact_partners`, of near-duplicates."""
+    copies = {int(group[0]): group for group in exact}
+    partners = {}
+    for pair in pairs.tolist():
+        one, other = (copies.get(index, np.array([index])) for index in pair)
+        for held_out, training in ((one, other), (other, one)):
+            training = training[images.training[training]]
+            for index in held_out[images.held_out[held_out]] if len(training) else ():
+                partners.setdefault(int(index), int(training[0]))
+    crowds = [group for group in groups if len(group) > _CROWD]
+    return {**_exact_partners(images, crowds), **partners}
+
+
+# === What there is ===
+
+
+def _classes(images):
+    """Returns counts by class and part, and how uneven they are."""
+    known = images.labels >= 0
+    counts = {}
+    for part in PARTS:
+        of_part = images.labels[known & (images.parts == part)]
+        counts[part] = np.bincount(of_part, minlength=len(images.class_names))
+    used = sum(counts[part] for part in PARTS[:-1])
+    return {
+        "classes": [
+            {"class": name, **{part: int(counts[part][k]) for part in PARTS}}
+            for k, name in enumerate(images.class_names)
+        ],
+        "without_label": {
+            part: int((~known & (images.parts == part)).sum()) for part in PARTS
+        },
+        "imbalance": {
+            "labeled": _imbalance(images, counts["labeled"]),
+            "all": _imbalance(images, used),
+        },
+    }
+
+
+def _imbalance(images, counts):
+    if not counts.sum():
+        return None
+    ends = {"largest": int(counts.argmax()), "smallest": int(counts.argmin())}
+    smallest = int(counts.min())
+    return {
+        **{
+            end: {"class": images.class_names[k], "images": int(counts[k])}
+            for end, k in ends.items()
+        },
+        "ratio": int(counts.max()) / smallest if smallest else None,
+    }
+
+
+def _sizes(scans, usable):
+    if not usable.any():
+        return None
+    sides = {
+        "height": np.concatenate([scan.heights for scan in scans])[usable],
+        "width": np.concatenate([scan.widths for scan in scans])[usable],
+    }
+    both = np.stack(list(sides.values()), 1)
+    sizes, counts = np.unique(both, axis=0, return_counts=True)
+    commonest = counts.argmax()
+    return {
+        **{
+            side: {
+                "smallest": int(values.min()),
+                "median": float(np.median(values)),
+                "largest": int(values.max()),
+            }
+            for side, values in sides.items()
+        },
+        "distinct": len(sizes),
+        "distinct_share": len(sizes) / len(both),
+        "commonest": {
+            "height": int(sizes[commonest, 0]),
+            "width": int(sizes[commonest, 1]),
+            "share": float(counts[commonest] / len(both)),
+        },
+    }
+
+
+def _unreadable(images, scans):
+    found, first = [], 0
+    for scan in scans:
+        for index in np.flatnonzero(~scan.readable):
+            found.append({**images.one(first + index), "reason": scan.reason(index)})
+        first += len(scan)
+    return found
+
+
+def _turned(scans):
+    """Returns how many images have each EXIF orientation but the upright one."""
+    orientations = np.concatenate([scan.orientations for scan in scans])
+    counts = np.bincount(orientations, minlength=9)
+    return {str(k): int(counts[k]) for k in range(2, 9) if counts[k]}
+
+
+# === In words ===
+
+
+def describe(report):
+    """Returns a report in plain text; long lists are cut.
+
+    Args:
+        report: Dict of `check_report`.
+    """
+    sections = [
+        _describe_counts(report),
+        _listing(
+            "Test or validation images that are in training, pixel for pixel",
+            report["exact_in_training"],
+            lambda match: _match_line(match, "="),
+        ),
+        _listing(
+            "Test or validation images that seem to be in training in another size, "
+            "format or quality",
+            report["near_in_training"],
+            lambda match: _match_line(match, "~"),
+        ),
+        _listing("Images that cannot be read", report["unreadable"], _unreadable_line),
+        _describe_groups("exact duplicates", report["exact_duplicates"], "="),
+        _describe_groups("near-duplicates", report["near_duplicates"], "~"),
+        _describe_turned(report["turned"]),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _listing(title, entries, line, heads=()):
+    if not entries:
+        return ""
+    lines = [f"{title} ({len(entries):,}):"]
+    lines += [f"  {row}" for row in (*heads, *map(line, entries[:SHOWN]))]
+    if len(entries) > SHOWN:
+        lines.append(f"  ... and {len(entries) - SHOWN:,} more; all in check.json")
+    return "\n".join(lines)
+
+
+def _image(image):
+    known = f", {image['class']}" if image["class"] is not None else ""
+    return f"{image['name']} ({image['part']}{known})"
+
+
+def _match_line(match, sign):
+    training = match["training"]
+    differ = None not in (match["class"], training["class"]) and (
+        match["class"] != training["class"]
+    )
+    return f"{_image(match)} {sign} {_image(training)}" + differ * ", labels differ"
+
+
+def _unreadable_line(image):
+    return f"{image['name']} ({image['part']}): {image['reason']}"
+
+
+def _group_line(group, sign):
+    shown = [_image(image) for image in group["images"][:3]]
+    if len(group["images"]) > 3:
+        shown.append(f"{len(group['images']) - 3:,} more")
+    return f" {sign} ".join(shown) + group["labels_differ"] * ", labels differ"
+
+
+def _describe_groups(kind, groups, sign):
+    if not groups:
+        return f"No {kind}."
+    crossing = collections.Counter(
+        " + ".join(group["parts"]) for group in groups if len(group["parts"]) > 1
+    )
+    images = sum(len(group["images"]) for group in groups)
+    differ = sum(group["labels_differ"] for group in groups)
+    title = f"Groups of {kind}, {images:,} images"
+    title += "".join(f"; {count:,} in {parts}" for parts, count in crossing.items())
+    title += f"; labels differ in {differ:,}" if differ else ""
+    # Those that tell most come first.
+    ordered = sorted(groups, key=lambda g: (-g["labels_differ"], -len(g["parts"])))
+    return _listing(title, ordered, lambda group: _group_line(group, sign))
+
+
+def _describe_turned(turned):
+    if not turned:
+        return ""
+    kinds = ", ".join(f"{count:,} of orientation {k}" for k, count in turned.items())
+    return f"EXIF wants images turned, which is not done here: {kinds}."
+
+
+def _describe_counts(report):
+    parts = [p for p in PARTS if report["parts"][p]]
+    counts = ", ".join(f"{report['parts'][part]:,} {part}" for part in parts)
+    lines = [f"{report['images']:,} images: {counts or 'none'}."]
+    lines += _size_lines(report["sizes"])
+    for part, imbalance in report["imbalance"].items():
+        if imbalance:
+            lines.append(f"{part.capitalize()} images a class: {_uneven(imbalance)}.")
+    without = {p: n for p, n in report["without_label"].items() if n}
+    if without:
+        known = ", ".join(f"{n:,} {part}" for part, n in without.items())
+        lines.append(f"Without a label: {known}.")
+    return "\n".join(lines) + "\n\n" + _class_table(report["classes"], parts)
+
+
+def _size_lines(sizes):
+    if sizes is None:
+        return []
+    often = sizes["commonest"]
+    often = f"{often['height']} x {often['width']}", often["share"]
+    if sizes["distinct"] == 1:
+        return [f"All that can be read are {often[0]} pixels."]
+    return [
+        *(
+            f"{side.capitalize()} {sizes[side]['smallest']} to "
+            f"{sizes[side]['largest']}, median {sizes[side]['median']:g}."
+            for side in ("height", "width")
+        ),
+        f"{sizes['distinct']:,} sizes ({sizes['distinct_share']:.1%} of images), "
+        f"most often {often[0]} ({often[1]:.1%}).",
+    ]
+
+
+def _class_table(classes, parts):
+    width = max([20, *(len(row["class"]) for row in classes[:SHOWN])])
+
+    def line(row):
+        counts = "".join(f"{row[part]:>12,}" for part in parts)
+        return f"{row['class']:<{width}}{counts}"
+
+    heads = "".join(f"{part:>12}" for part in parts)
+    return _listing("Classes", classes, line, [" " * width + heads])
+
+
+def _uneven(imbalance):
+    most, least = imbalance["largest"], imbalance["smallest"]
+    ratio = imbalance["ratio"]
+    if ratio == 1:
+        return f"{most['images']:,} of each"
+    return (
+        f"{most['images']:,} of {most['class']} to {least['images']:,} of "
+        f"{least['class']}" + (f", {ratio:.3g} to 1" if ratio is not None else "")
+    )

@@ -1,0 +1,49 @@
+"""Images in files of their own."""
+
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from semivit_tf.data.encoded_source import EncodedSource
+
+
+class FileSource(EncodedSource):
+    """Random access to image files.
+
+    Args:
+        root: Folder that paths are relative to.
+        paths: Sequence of N relative paths.
+        labels: See `EncodedSource`; so are the next two.
+        class_names: Sequence of K strings.
+        groups: Optional integer array.
+    """
+
+    def __init__(self, root, paths, labels, class_names, groups=None):
+        super().__init__(labels, class_names, groups)
+        self.root = os.fspath(root)
+        # Bytes, as a file's name need not be text.
+        self._paths = tf.constant([os.fsencode(path) for path in paths], tf.string)
+
+    def name(self, index):
+        return _readable(self._paths[int(index)].numpy())
+
+    def names(self):
+        return [_readable(path) for path in self._paths.numpy()]
+
+    def contents(self, index):
+        path = tf.strings.join([os.fsencode(self.root), self._paths[index]], "/")
+        return tf.io.read_file(path)
+
+
+def _readable(path):
+    return os.fsdecode(path).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def numbered_groups(names):
+    """Returns an integer for each different name; an empty name is alone in a group."""
+    names = np.asarray(names, dtype=str)
+    _, numbers = np.unique(names, return_inverse=True)
+    alone = names == ""
+    numbers[alone] = numbers.max(initial=0) + 1 + np.arange(alone.sum())
+    return numbers

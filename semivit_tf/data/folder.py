@@ -1,0 +1,130 @@
+"""Which images lie in a folder, and of which class is each?
+
+    train/<class>/...   labelled images; without `train/`, the class folders themselves
+    val/<class>/...     optional, also `valid` or `validation`
+    test/<class>/...    optional
+    unlabeled/...       optional, also `unlabelled`: loose images, in any folders
+
+Classes are numbered by their sorted names and images come as torchvision's ImageFolder
+lists them, so that published lists of indices mean the same images.
+"""
+
+import os
+import pathlib
+
+import numpy as np
+
+from semivit_tf.data.file_source import FileSource
+from semivit_tf.data.parts import Parts
+
+_NAMES = {
+    "train": ("train",),
+    "validation": ("val", "valid", "validation"),
+    "test": ("test",),
+    "unlabeled": ("unlabeled", "unlabelled"),
+}
+# Some cannot be decoded: they are images all the same, and the check will name them.
+_IMAGES = tuple(
+    ".jpg .jpeg .jpe .jfif .png .gif .bmp .tif .tiff .webp .heic .heif .avif".split()
+)
+_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+
+
+def _begins_like_an_image(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read(4).startswith(_BEGINNINGS)
+    except OSError:
+        return False
+
+
+def list_images(folder):
+    """Returns the sorted relative paths of images, and of files that are none.
+
+    A file of a known suffix, in upper or lower case, is an image; of another one, it is
+    looked at. Hidden files are passed over.
+    """
+    images, others = [], []
+    for parent, folders, files in sorted(os.walk(folder, followlinks=True)):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        inside = os.path.relpath(parent, folder)
+        prefix = "" if inside == "." else inside + os.sep
+        for name in sorted(files):
+            if name.startswith("."):
+                continue
+            known = name.lower().endswith(_IMAGES)
+            if known or _begins_like_an_image(os.path.join(parent, name)):
+                images.append(prefix + name)
+            else:
+                others.append(prefix + name)
+    return images, others
+
+
+def _list_classes(root, part, classes=None):
+    """Returns paths, labels, class names and other files of `<part>/<class>/...`."""
+    folder = os.path.join(root, part)
+    found = sorted(
+        entry.name
+        for entry in os.scandir(folder)
+        if entry.is_dir() and not entry.name.startswith(".")
+    )
+    if part == "":
+        taken = {name for names in _NAMES.values() for name in names}
+        found = [name for name in found if name not in taken]
+    unknown = [name for name in found if classes is not None and name not in classes]
+    if unknown:
+        raise ValueError(
+            f"{folder} has folders of classes that train/ has not: {', '.join(unknown)}"
+        )
+    classes = found if classes is None else classes
+    paths, labels, others = [], [], []
+    for name in found:
+        images, rest = list_images(os.path.join(folder, name))
+        prefix = os.path.join(part, name)
+        paths += [os.path.join(prefix, path) for path in images]
+        others += [os.path.join(prefix, path) for path in rest]
+        labels += [classes.index(name)] * len(images)
+    return paths, labels, classes, others
+
+
+def load_folder(data_dir, class_names=None):
+    """Returns the `Parts` of a folder of images."""
+    if data_dir is None or not pathlib.Path(data_dir).is_dir():
+        raise ValueError(
+            f"`data_dir` should be a folder of images. Received: {data_dir!r}"
+        )
+    present = {
+        part: name
+        for part, names in _NAMES.items()
+        for name in names
+        if os.path.isdir(os.path.join(data_dir, name))
+    }
+    paths, labels, classes, ignored = _list_classes(data_dir, present.get("train", ""))
+    if not classes:
+        raise ValueError(
+            f"{data_dir} should have a folder for each class, or train/ with them. "
+            "Received: none"
+        )
+    if not paths:
+        raise ValueError(
+            f"{data_dir} has {len(classes)} class folders and not one image in them"
+        )
+    given = []
+    if "validation" in present:
+        more, kinds, _, rest = _list_classes(data_dir, present["validation"], classes)
+        given = range(len(paths), len(paths) + len(more))
+        paths, labels, ignored = paths + more, labels + kinds, ignored + rest
+    if "unlabeled" in present:
+        name = present["unlabeled"]
+        more, rest = list_images(os.path.join(data_dir, name))
+        paths += [os.path.join(name, path) for path in more]
+        labels += [-1] * len(more)
+        ignored += [os.path.join(name, path) for path in rest]
+    test = None
+    if "test" in present:
+        more, kinds, _, rest = _list_classes(data_dir, present["test"], classes)
+        ignored += rest
+        if more:
+            test = FileSource(data_dir, more, kinds, classes)
+    train = FileSource(data_dir, paths, labels, classes)
+    return Parts(train, test, np.array(given, np.int64), ignored=tuple(ignored))

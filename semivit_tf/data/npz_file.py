@@ -1,0 +1,62 @@
+"""How are arrays in an `.npz` file read?
+
+Images are called `x_train` or `train_images`, labels `y_train` or `train_labels`; the
+same with `test`, `val` and `unlabeled`. All but the training arrays may be missing.
+"""
+
+import pathlib
+import zipfile
+
+import numpy as np
+
+from semivit_tf.data.array_source import ArraySource
+from semivit_tf.data.parts import Parts
+
+
+def load_npz(data_dir, class_names=None):
+    """Returns the `Parts` of an `.npz` file."""
+    if data_dir is None or not pathlib.Path(data_dir).is_file():
+        raise ValueError(f"`data_dir` should be an .npz file. Received: {data_dir!r}")
+    try:
+        with np.load(data_dir, allow_pickle=False) as file:
+            arrays = dict(file)
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{data_dir} cannot be read as .npz: {error}") from error
+
+    def images(part):
+        for name in (f"x_{part}", f"{part}_images"):
+            if name in arrays:
+                found = arrays[name]
+                return found[..., None] if found.ndim == 3 else found
+        return None
+
+    def labels(part, count):
+        for name in (f"y_{part}", f"{part}_labels"):
+            if name in arrays:
+                return arrays[name].reshape(-1).astype("int64")
+        return np.full(count, -1)
+
+    if images("train") is None:
+        raise ValueError(
+            f"{data_dir} should have the array x_train or train_images. "
+            f"Received: {', '.join(sorted(arrays)) or 'none'}"
+        )
+    pixels, kinds, given = [], [], []
+    for part in ("train", "val", "unlabeled"):
+        found = images(part)
+        if found is None:
+            continue
+        start = sum(len(array) for array in pixels)
+        if part == "val":
+            given = range(start, start + len(found))
+        unknown = np.full(len(found), -1)
+        kinds.append(unknown if part == "unlabeled" else labels(part, len(found)))
+        pixels.append(found)
+    if class_names is None:
+        highest = max(int(array.max(initial=-1)) for array in kinds)
+        class_names = [str(number) for number in range(highest + 1)]
+    train = ArraySource(np.concatenate(pixels), np.concatenate(kinds), class_names)
+    test = images("test")
+    if test is not None:
+        test = ArraySource(test, labels("test", len(test)), class_names)
+    return Parts(train, test, np.array(given, np.int64))

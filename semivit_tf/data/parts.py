@@ -1,0 +1,32 @@
+"""What does a loader find? One source to learn from, and one to report on."""
+
+import dataclasses
+import typing
+
+import numpy as np
+
+
+def _no_indices():
+    return np.zeros(0, np.int64)
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """The sources of a data set.
+
+    Attributes:
+        train: All images that may be used before the end: labelled, without labels,
+            and those that were put aside for validation.
+        test: Images to report on, or None.
+        validation: Indices in `train` that were put aside for validation.
+        bad: Indices in `train` that cannot be used.
+        bad_test: Indices in `test` that cannot be used.
+        ignored: Names of files that are no images.
+    """
+
+    train: typing.Any
+    test: typing.Any = None
+    validation: np.ndarray = dataclasses.field(default_factory=_no_indices)
+    bad: np.ndarray = dataclasses.field(default_factory=_no_indices)
+    bad_test: np.ndarray = dataclasses.field(default_factory=_no_indices)
+    ignored: tuple = ()

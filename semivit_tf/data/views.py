@@ -1,0 +1,176 @@
+"""How does an index become one or several views of its image?
+
+Images of files are decoded in the graph, no more of them than the views show; from
+there on the policies work, in native code, on as many threads as the pipeline has.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from semivit_tf.augment.decoding import OpenImage
+from semivit_tf.augment.randomness import image_key
+
+_AUTOTUNE = tf.data.AUTOTUNE
+_PARALLEL = {"num_parallel_calls": _AUTOTUNE, "deterministic": True}
+# Tell apart the draws of different uses of the same image.
+_STREAMS = {"labeled": 1, "weak": 2, "strong": 3, "pretrain": 4}
+
+
+def plan_window(boxes, sizes, most_halvings):
+    """Chooses what to decode for several views of one image.
+
+    Args:
+        boxes: Sequence of `(top, left, height, width)` in the image.
+        sizes: Sequence of `(H, W)` of the views.
+        most_halvings: Integer. How often the image's sides may be halved; no box is
+            made smaller than its view.
+
+    Returns:
+        Tuple `(window, halvings)`: the integer box to decode, in the halved image.
+    """
+    ample = min(
+        min(box[2] / size[0], box[3] / size[1])
+        for box, size in zip(boxes, sizes, strict=True)
+    )
+    halvings = 0
+    while halvings < most_halvings and ample >= 2 ** (halvings + 1):
+        halvings += 1
+    tops, lefts, heights, widths = np.transpose(boxes)
+    factor = 2**halvings
+    top, left = tops.min() // factor, lefts.min() // factor
+    bottom = -(-(tops + heights).max() // factor)
+    right = -(-(lefts + widths).max() // factor)
+    return (top, left, bottom - top, right - left), halvings
+
+
+class Views:
+    """Makes views of the images of a source, by (seed, epoch, index).
+
+    Args:
+        source: `ArraySource` or `EncodedSource`.
+        policies: Dict of view name to `Policy`, see `create_policies`.
+        seed: Integer.
+    """
+
+    def __init__(self, source, policies, seed):
+        self.source = source
+        self.policies = policies
+        self.seed = seed
+
+    def batches(self, order, names):
+        """Makes a dataset of tuples: the views `[B, H, W, C]` named, then the labels.
+
+        Args:
+            order: Dataset of `(epoch [B], index [B])`, see `index_batches`.
+            names: Sequence of view names.
+        """
+        size = order.element_spec[0].shape[0]
+        # A thread makes several images in a call, as calling costs too.
+        some = next(count for count in (8, 4, 2, 1) if size % count == 0)
+        make = self._of_files if hasattr(self.source, "contents") else self._of_arrays
+        parts = (
+            order.unbatch()
+            .batch(some, drop_remainder=True)
+            .map(lambda epoch, index: make(epoch, index, names), **_PARALLEL)
+        )
+        policies = [self.policies[name] for name in names]
+
+        def finish(*parts):
+            *views, labels = (_joined(part) for part in parts)
+            changed = [
+                policy.after(tf.cast(images, tf.float32))
+                for policy, images in zip(policies, views, strict=True)
+            ]
+            return (*changed, labels)
+
+        return parts.batch(size // some).map(finish, **_PARALLEL).prefetch(_AUTOTUNE)
+
+    def _key(self, name, epoch, index):
+        return image_key(self.seed, _STREAMS[name], int(epoch), int(index))
+
+    def _native(self, make, inputs, names, index):
+        """Calls `make` outside of the graph, states the shapes, and adds the labels."""
+        policies = [self.policies[name] for name in names]
+        views = tf.numpy_function(
+            make, inputs, [policy.dtype for policy in policies], stateful=False
+        )
+        for policy, view in zip(policies, views, strict=True):
+            channels = self.source.image_shape[-1]
+            view.set_shape((*index.shape, *policy.framing.size, channels))
+        return (*views, tf.gather(self.source.labels, index))
+
+    # === Images in memory ===
+
+    def _of_arrays(self, epoch, index, names):
+        def view(name, epoch, index):
+            key = self._key(name, epoch, index)
+            return self.policies[name](self.source.images[index], key)
+
+        def make(epochs, indices):
+            pairs = list(zip(epochs, indices, strict=True))
+            return [
+                np.stack([view(name, *pair) for pair in pairs]).astype(
+                    self.policies[name].dtype, copy=False
+                )
+                for name in names
+            ]
+
+        return self._native(make, [epoch, index], names, index)
+
+    # === Images in files, decoded where they are looked at ===
+
+    def _of_files(self, epoch, index, names):
+        images = [OpenImage(self.source.contents(one)) for one in tf.unstack(index)]
+        policies = [self.policies[name] for name in names]
+        sizes = [policy.framing.size for policy in policies]
+
+        def plan(all_sizes, most_halvings, epochs, indices):
+            windows, halvings, boxes = [], [], []
+            for (height, width), most, epoch, index in zip(
+                all_sizes.tolist(), most_halvings, epochs, indices, strict=True
+            ):
+                boxes.append(
+                    [
+                        policy.box(height, width, self._key(name, epoch, index))
+                        for name, policy in zip(names, policies, strict=True)
+                    ]
+                )
+                window, times = plan_window(boxes[-1], sizes, most)
+                windows.append(window)
+                halvings.append(times)
+            return np.int32(windows), np.int32(halvings), np.int32(boxes)
+
+        size = tf.stack([image.size for image in images])
+        most = tf.stack([image.most_halvings for image in images])
+        windows, halvings, boxes = tf.numpy_function(
+            plan, [size, most, epoch, index], [tf.int32] * 3, stateful=False
+        )
+        windows.set_shape((len(images), 4))
+        halvings.set_shape((len(images),))
+        pixels = [
+            image.window(windows[number], halvings[number])
+            for number, image in enumerate(images)
+        ]
+
+        def make(windows, halvings, boxes, epochs, indices, *pixels):
+            views = [
+                np.empty((len(pixels), *policy.framing.size, 3), policy.dtype)
+                for policy in policies
+            ]
+            for number, image in enumerate(pixels):
+                offset = np.array([*windows[number, :2], 0, 0])
+                for place, (name, policy) in enumerate(
+                    zip(names, policies, strict=True)
+                ):
+                    box = boxes[number, place] / 2.0 ** halvings[number] - offset
+                    key = self._key(name, epochs[number], indices[number])
+                    views[place][number] = policy.view(image, box, key)
+            return views
+
+        inputs = [windows, halvings, boxes, epoch, index, *pixels]
+        return self._native(make, inputs, names, index)
+
+
+def _joined(part):
+    """Returns `[B / n, n, ...]` as `[B, ...]`."""
+    return tf.reshape(part, (-1, *part.shape[2:]))
