@@ -10,7 +10,7 @@ _EXACT = "INTEGER_ACCURATE"
 
 
 def decode(contents):
-    """Decodes JPEG, PNG, GIF (its first frame) or BMP.
+    """Decodes JPEG, PNG, GIF (its first frame), BMP or WebP.
 
     Args:
         contents: Scalar string tensor.

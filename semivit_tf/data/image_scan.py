@@ -12,7 +12,6 @@ import dataclasses
 import hashlib
 import math
 import os
-import re
 import zipfile
 
 import numpy as np
@@ -25,6 +24,12 @@ from semivit_tf.data.duplicates import (
     THUMBNAIL_SHAPE,
     make_fingerprints,
     make_thumbnails,
+)
+from semivit_tf.data.image_faults import (
+    has_color_table,
+    jpeg_orientation,
+    why_not_decoded,
+    why_unread,
 )
 from semivit_tf.whole_file import whole_path
 
@@ -196,15 +201,15 @@ def _look_at_files(source, found):
         try:
             contents = read(tf.constant(index, tf.int64))
         except (tf.errors.OpError, OSError) as error:
-            return _why_unread(error)
+            return why_unread(error)
         known = contents.numpy()
         try:
             image = decode(contents)
         except (tf.errors.ResourceExhaustedError, MemoryError):
             return "too large for the memory"
         except tf.errors.OpError:
-            return _why_not_decoded(known)
-        if _has_color_table(known):
+            return why_not_decoded(known)
+        if has_color_table(known):
             return "BMP with a colour table, of which TensorFlow shows the numbers"
         pixels = np.asarray(memoryview(image))  # `numpy()` would copy them
         found.heights[index], found.widths[index] = pixels.shape[:2]
@@ -227,148 +232,3 @@ def _pixel_digest(pixels):
     digest = hashlib.blake2b(np.ascontiguousarray(pixels), digest_size=DIGEST_SIZE)
     digest.update(repr(pixels.shape).encode())
     return np.frombuffer(digest.digest(), "uint8")
-
-
-# === Why an image cannot be used ===
-
-# What TensorFlow decodes, then what else is met in image folders: name, offset, bytes.
-_DECODED = (
-    ("JPEG", 0, b"\xff\xd8\xff"),
-    ("PNG", 0, b"\x89PNG"),
-    ("GIF", 0, b"GIF8"),
-    ("BMP", 0, b"BM"),
-    ("WebP", 8, b"WEBP"),
-    ("JPEG XL", 0, b"\xff\x0a"),
-    ("JPEG XL", 4, b"JXL "),
-)
-_OTHER_IMAGES = (
-    ("TIFF", 0, b"II*\0"),
-    ("TIFF", 0, b"MM\0*"),
-    ("AVIF", 4, b"ftypavif"),
-    ("HEIC", 4, b"ftyphe"),
-    ("HEIC", 4, b"ftypmif1"),
-    ("JPEG 2000", 4, b"jP  "),
-    ("ICO", 0, b"\0\0\1\0"),
-    ("PSD", 0, b"8BPS"),
-    ("SVG", 0, b"<svg"),
-    ("DICOM", 128, b"DICM"),
-    *((f"P{digit} (PNM)", 0, f"P{digit}\n".encode()) for digit in range(1, 7)),
-)
-_NOT_IMAGES = (
-    ("a Git LFS pointer: `git lfs pull` gets the file", 0, b"version https://git-lfs"),
-    ("a file of macOS beside the image", 0, b"\0\x05\x16\x07"),
-    ("a PDF", 0, b"%PDF"),
-    ("a ZIP archive", 0, b"PK\3\4"),
-    ("a gzip file", 0, b"\x1f\x8b"),
-    ("a NumPy array", 0, b"\x93NUMPY"),
-    ("a video (MP4)", 4, b"ftyp"),
-    ("a web page (HTML)", 0, b"<!doctype html"),
-    ("a web page (HTML)", 0, b"<html"),
-)
-
-
-def _kind(contents, table):
-    start = contents[:256].lower()
-    for name, offset, magic in table:
-        if start.startswith(magic.lower(), offset):
-            return name
-    return None
-
-
-def _why_unread(error):
-    # TensorFlow tells errors of Python functions by their tracebacks.
-    message = re.sub(r"\{\{.*?\}\} |\[\[.*|\[Op:.*", "", str(error))
-    python = re.findall(r"^(?:\w+\.)*(\w+Error: .+)", message, re.MULTILINE)
-    lines = python or [line.strip() for line in message.splitlines() if line.strip()]
-    line = lines[-1] if lines else type(error).__name__
-    if isinstance(error, (tf.errors.NotFoundError, FileNotFoundError)):
-        return "file not found, or a broken link"
-    if isinstance(error, (tf.errors.PermissionDeniedError, PermissionError)):
-        return "no permission to read the file"
-    if isinstance(error, IsADirectoryError) or line.endswith("Is a directory"):
-        return "a folder, not a file"
-    return f"cannot be read: {line[:200]}"
-
-
-def _why_not_decoded(contents):
-    if not contents:
-        return "empty file"
-    kind = _kind(contents, _DECODED)
-    if kind == "BMP" and _bits(contents) not in (8, 24, 32):
-        return f"{_bits(contents)}-bit BMP, which TensorFlow cannot decode"
-    if kind is not None:
-        return f"{'truncated' if _is_cut(kind, contents) else 'broken'} {kind}"
-    kind = _kind(contents, _OTHER_IMAGES)
-    if kind is not None:
-        return f"{kind}, which TensorFlow cannot decode"
-    kind = _kind(contents, _NOT_IMAGES)
-    if kind is None and not contents.strip(b"\0"):
-        kind = "nothing but zeros"
-    elif kind is None and not re.search(rb"[\0-\x08\x0e-\x1a\x7f]", contents[:4096]):
-        kind = "text"
-    return f"not an image: {kind or 'unknown format'}"
-
-
-def _is_cut(kind, contents):
-    """Whether the end of a file is missing, as far as its format says where that is."""
-    end = contents.rstrip(b"\0\r\n")
-    if kind == "JPEG":
-        return not end.endswith(b"\xff\xd9")
-    if kind == "PNG":
-        return b"IEND" not in contents[-64:]
-    if kind == "GIF":
-        return not end.endswith(b";")
-    if kind == "BMP":
-        return len(contents) < int.from_bytes(contents[2:6], "little")
-    if kind == "WebP":
-        return len(contents) < int.from_bytes(contents[4:8], "little") + 8
-    return False
-
-
-def _bits(contents):
-    return int.from_bytes(contents[28:30], "little")
-
-
-def _has_color_table(contents):
-    """Whether it is a BMP of 8 bits whose numbers are not grey levels."""
-    if not contents.startswith(b"BM") or _bits(contents) != 8:
-        return False
-    start = 14 + int.from_bytes(contents[14:18], "little")
-    count = int.from_bytes(contents[46:50], "little") or 256
-    table = np.frombuffer(contents[start : start + 4 * count], "uint8")
-    table = table[: len(table) // 4 * 4].reshape(-1, 4)[:, :3]
-    return not (table == np.arange(len(table))[:, None]).all()
-
-
-def jpeg_orientation(contents):
-    """Returns how a viewer turns a JPEG, 1 to 8 as EXIF counts; 1 is not at all.
-
-    Args:
-        contents: Bytes of a file; of another format the answer is 1.
-    """
-    position = 2 if contents.startswith(b"\xff\xd8") else len(contents)
-    while contents[position : position + 1] == b"\xff":
-        marker = contents[position + 1 : position + 2]
-        length = int.from_bytes(contents[position + 2 : position + 4], "big")
-        segment = contents[position + 4 : position + 2 + length]
-        if marker == b"\xe1" and segment.startswith(b"Exif\0\0"):
-            return _tiff_orientation(segment[6:])
-        if marker in (b"\xda", b"\xd9", b"") or length < 2:
-            break
-        position += 2 + length
-    return 1
-
-
-def _tiff_orientation(header):
-    order = "little" if header.startswith(b"II") else "big"
-
-    def number(start, size):
-        return int.from_bytes(header[start : start + size], order)
-
-    directory = number(4, 4)
-    for entry in range(number(directory, 2)):
-        start = directory + 2 + 12 * entry
-        if number(start, 2) == 0x0112:
-            value = number(start + 8, 2)
-            return value if 1 <= value <= 8 else 1
-    return 1

@@ -12,7 +12,8 @@ from sklearn.datasets import load_sample_images
 from semivit_tf.augment.decoding import decode
 from semivit_tf.data.array_source import ArraySource
 from semivit_tf.data.encoded_source import EncodedSource
-from semivit_tf.data.image_scan import ImageScan, jpeg_orientation, scan
+from semivit_tf.data.image_faults import jpeg_orientation
+from semivit_tf.data.image_scan import ImageScan, scan
 
 
 class Files(EncodedSource):
