@@ -10,6 +10,11 @@ from semivit_tf.augment.randomness import derive, uniforms
 from semivit_tf.augment.resize import resize
 
 
+def _centred(height, width, box_height, box_width):
+    top, left = (height - box_height) // 2, (width - box_width) // 2
+    return top, left, box_height, box_width
+
+
 class CentralCrop:
     """Shows the largest central box of the wanted aspect.
 
@@ -26,12 +31,7 @@ class CentralCrop:
         # In whole numbers: the box has the wanted aspect up to a pixel.
         box_height = max(1, min(height, width * rows // columns))
         box_width = max(1, min(width, height * columns // rows))
-        return (
-            (height - box_height) // 2,
-            (width - box_width) // 2,
-            box_height,
-            box_width,
-        )
+        return _centred(height, width, box_height, box_width)
 
     def cut(self, image, box, key):
         """Returns the box of an image, resized."""
@@ -78,12 +78,7 @@ class RandomResizedCrop(CentralCrop):
         aspect = min(max(width / height, self.aspect[0]), self.aspect[1])
         box_height = max(1, min(height, round(width / aspect)))
         box_width = max(1, min(width, round(height * aspect)))
-        return (
-            (height - box_height) // 2,
-            (width - box_width) // 2,
-            box_height,
-            box_width,
-        )
+        return _centred(height, width, box_height, box_width)
 
     def cut(self, image, box, key):
         mirrored = uniforms(derive(key, 1), 1)[0] < 0.5
