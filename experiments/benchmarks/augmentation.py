@@ -121,7 +121,6 @@ def measure_timm(folder):
 def profile(folder):
     """Returns milliseconds of one thread for each part of a pair of ours."""
     sys.path.insert(0, str(ROOT))
-    import numpy as np
     import tensorflow as tf
 
     from semivit_tf.augment.decoding import decode
@@ -160,8 +159,10 @@ def profile(folder):
             parts[title] = milliseconds(
                 lambda n, o=operation: o(small[n % FILES], image_key(0, 1, n, 7))
             )
-    floats = milliseconds(lambda n: np.asarray(small[n % FILES], "float32"))
-    parts["copy as floats, twice"] = 2 * floats
+    erasing = policies["strong"].erasing
+    parts["strong: RandomErasing, as floats"] = milliseconds(
+        lambda n: erasing(small[n % FILES][None], [image_key(0, 1, n, 7)])
+    )
     return parts
 
 
@@ -171,6 +172,13 @@ def table(result):
     lines = ["| pairs of views, 224 pixels | pairs a second, relative |", "|---|---|"]
     for name, pairs in result["pairs_per_second"].items():
         lines.append(f"| {TITLES[name]} | {pairs / slowest:.1f} |")
+    lines += [
+        "",
+        "| part of a pair of ours, one thread alone | milliseconds |",
+        "|---|---|",
+    ]
+    for name, value in result["milliseconds_of_one_thread"].items():
+        lines.append(f"| {name} | {value:.2f} |")
     return "\n".join(lines)
 
 

@@ -1,4 +1,7 @@
-"""How is a random box of an image replaced by noise?"""
+"""How is a random box of an image replaced by noise?
+
+Noise may leave what a byte holds, so erasing comes last, on a whole batch.
+"""
 
 import math
 
@@ -42,24 +45,32 @@ class RandomErasing:
         self.aspect = aspect
         self.tries = tries
 
-    def __call__(self, image, key):
+    def box(self, height, width, key):
+        """Returns the box `(top, left, height, width)` to erase, or None."""
         draws = uniforms(key, 1 + 4 * self.tries)
         if draws[0] >= self.probability:
-            return image
-        height, width, channels = image.shape
+            return None
         low, high = (math.log(value) for value in self.aspect)
         for area, aspect, down, right in draws[1:].reshape(-1, 4):
             share = self.area[0] + area * (self.area[1] - self.area[0])
             root = math.exp(0.5 * (low + aspect * (high - low)))
             side = math.sqrt(share * height * width)
             rows, columns = round(side * root), round(side / root)
-            if not (rows < height and columns < width):
-                continue
-            top = int(down * (height - rows + 1))
-            left = int(right * (width - columns + 1))
-            noise = normals(derive(key, 1), rows * columns * channels)
-            noise = noise.reshape(rows, columns, channels) * self.std + self.mean
-            erased = image.astype("float32")
-            erased[top : top + rows, left : left + columns] = 255.0 * noise
-            return erased
-        return image
+            if rows < height and columns < width:
+                top = int(down * (height - rows + 1))
+                left = int(right * (width - columns + 1))
+                return top, left, rows, columns
+        return None
+
+    def __call__(self, images, keys):
+        """Returns images `[N, H, W, C]` in float32, erased by their keys."""
+        erased = images.astype("float32")
+        for image, key in zip(erased, keys, strict=True):
+            box = self.box(*image.shape[:2], key)
+            if box:
+                top, left, rows, columns = box
+                shape = (rows, columns, image.shape[-1])
+                noise = normals(derive(key, 1), math.prod(shape)).reshape(shape)
+                noise = (noise * self.std + self.mean) * np.float32(255.0)
+                image[top : top + rows, left : left + columns] = noise
+        return erased

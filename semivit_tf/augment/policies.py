@@ -8,6 +8,8 @@ strong view may also be made by a layer of Keras or keras-cv.
 
 import math
 
+import tensorflow as tf
+
 from semivit_tf.augment.color_jitter import ColorJitter
 from semivit_tf.augment.crop import CentralCrop, RandomResizedCrop
 from semivit_tf.augment.erasing import RandomErasing
@@ -21,23 +23,21 @@ from semivit_tf.layers.pixel_normalization import default_pixel_statistics
 class Policy:
     """A framing and a sequence of operations, all drawn from the image's key.
 
+    Views are made one by one, `view`, and finished in batches, `finish`.
+
     Args:
         framing: What chooses, cuts and resizes a box; see `CentralCrop`.
         operations: Functions of an image and a key that return the image changed.
+        erasing: Optional `RandomErasing`.
         layer: Optional Keras layer that is called on the batch in the end. Such a layer
             draws from its own state, so a resumed run does not repeat its draws.
     """
 
-    def __init__(self, framing, operations=(), layer=None):
+    def __init__(self, framing, operations=(), erasing=None, layer=None):
         self.framing = framing
         self.operations = tuple(operations)
+        self.erasing = erasing
         self.layer = layer
-
-    @property
-    def dtype(self):
-        """The numbers of `view`: noise may lie outside of what a byte holds."""
-        noisy = any(isinstance(o, RandomErasing) for o in self.operations)
-        return "float32" if noisy else "uint8"
 
     def box(self, height, width, key):
         """Returns the box `(top, left, height, width)` that the view will show."""
@@ -52,19 +52,47 @@ class Policy:
             key: The image's key.
 
         Returns:
-            Array `[*framing.size, C]` in [0, 255], but for noise.
+            uint8 array `[*framing.size, C]`.
         """
         image = self.framing.cut(image, box, derive(key, 0))
         for number, operation in enumerate(self.operations, start=1):
             image = operation(image, derive(key, number))
         return image
 
-    def after(self, images):
-        """Returns a batch `[N, H, W, C]` (float32) of views as the layer changes it."""
-        return call_layer(self.layer, images) if self.layer else images
+    def finish(self, views, keys):
+        """Erases parts of views and calls the layer, in a graph.
+
+        Args:
+            views: uint8 tensor `[N, H, W, C]` of what `view` returned.
+            keys: uint64 tensor `[N]`.
+
+        Returns:
+            Tensor of the same shape; float32 where anything was to be done.
+        """
+        if self.erasing:
+            shape = views.shape
+            views = tf.numpy_function(
+                self._erase, [views, keys], tf.float32, stateful=False
+            )
+            views.set_shape(shape)
+        if self.layer:
+            views = call_layer(self.layer, tf.cast(views, tf.float32))
+        return views
+
+    def _erase(self, views, keys):
+        number = len(self.operations) + 1
+        return self.erasing(views, [derive(key, number) for key in keys])
 
     def __call__(self, image, key):
-        return self.view(image, self.box(*image.shape[:2], key), key)
+        """Makes the view of an image, but for the layer."""
+        view = self.view(image, self.box(*image.shape[:2], key), key)
+        return self._erase(view[None], [key])[0] if self.erasing else view
+
+
+def _erasing(probability, shape):
+    if probability == 0:
+        return None
+    return RandomErasing(probability, *default_pixel_statistics(shape[2]))
 
 
 def photo_policies(
@@ -76,16 +104,13 @@ def photo_policies(
     def crop(smallest):
         return RandomResizedCrop(size, area=(smallest**strength, 1.0))
 
-    weak = [ColorJitter(0.4 * strength)]
-    strong = []
-    if rand_augment:
-        strong.append(RandAugment(rand_augment))
-    strong.append(RandomErasing(erasing, *default_pixel_statistics(shape[2])))
+    drawn = [RandAugment(rand_augment)] if rand_augment else []
+    strong = Policy(crop(0.08), drawn, _erasing(erasing, shape))
     return {
         "pretrain": Policy(crop(0.2)),
-        "labeled": Policy(crop(0.08), strong),
-        "weak": Policy(crop(0.08), weak),
-        "strong": Policy(crop(0.08), strong),
+        "labeled": strong,
+        "weak": Policy(crop(0.08), [ColorJitter(0.4 * strength)]),
+        "strong": strong,
     }
 
 
@@ -106,12 +131,11 @@ def small_policies(shape, strength=1.0, rand_augment=None, erasing=0.25):
     strong = [affine(1.0), ColorJitter(0.4)]
     if rand_augment:
         strong.append(RandAugment(rand_augment))
-    strong.append(RandomErasing(erasing, *default_pixel_statistics(shape[2])))
     return {
         "pretrain": Policy(framing, [affine(0.3)]),
         "labeled": Policy(framing, [affine(0.6)]),
         "weak": Policy(framing, [affine(0.3)]),
-        "strong": Policy(framing, strong),
+        "strong": Policy(framing, strong, _erasing(erasing, shape)),
     }
 
 
@@ -161,5 +185,5 @@ def create_policies(
         if isinstance(strong_layer, str):
             strong_layer = layer_by_name(strong_layer)
         weak = policies["weak"]
-        policies["strong"] = Policy(weak.framing, weak.operations, strong_layer)
+        policies["strong"] = Policy(weak.framing, weak.operations, layer=strong_layer)
     return policies

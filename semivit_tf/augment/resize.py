@@ -70,6 +70,59 @@ def _combine_rows(rows, first, number, weights):
     return results
 
 
+_HALVES = np.uint64(0x00000000FFFFFFFF)
+_QUARTERS = np.uint64(0x0000FFFF0000FFFF)
+_EIGHTHS = np.uint64(0x00FF00FF00FF00FF)
+
+
+@native
+def _exchange(first, second, bits, low):
+    """Exchanges the high parts of one word with the low parts of another."""
+    return (
+        (first & low) | ((second & low) << bits),
+        ((first >> bits) & low) | (second & ~low),
+    )
+
+
+@native
+def _turn_words(words):
+    """Turns blocks of eight rows and one word each, inside of registers."""
+    rows, columns = words.shape
+    turned = np.empty((columns * 8, rows // 8), np.uint64)
+    four, two, one = np.uint64(32), np.uint64(16), np.uint64(8)
+    for block in range(rows // 8):
+        seen = words[8 * block : 8 * block + 8]
+        for column in range(columns):
+            a, e = _exchange(seen[0, column], seen[4, column], four, _HALVES)
+            b, f = _exchange(seen[1, column], seen[5, column], four, _HALVES)
+            c, g = _exchange(seen[2, column], seen[6, column], four, _HALVES)
+            d, h = _exchange(seen[3, column], seen[7, column], four, _HALVES)
+            a, c = _exchange(a, c, two, _QUARTERS)
+            b, d = _exchange(b, d, two, _QUARTERS)
+            e, g = _exchange(e, g, two, _QUARTERS)
+            f, h = _exchange(f, h, two, _QUARTERS)
+            made = turned[8 * column : 8 * column + 8]
+            made[0, block], made[1, block] = _exchange(a, b, one, _EIGHTHS)
+            made[2, block], made[3, block] = _exchange(c, d, one, _EIGHTHS)
+            made[4, block], made[5, block] = _exchange(e, f, one, _EIGHTHS)
+            made[6, block], made[7, block] = _exchange(g, h, one, _EIGHTHS)
+    return turned
+
+
+def turned(rows):
+    """Returns the transpose of bytes, both sides filled up to multiples of eight.
+
+    Eight bytes are a word, and words move faster.
+
+    Args:
+        rows: uint8 array `[M, ...]`, taken as `[M, N]`; not necessarily contiguous.
+    """
+    height, width = len(rows), math.prod(rows.shape[1:])
+    words = np.empty((height + -height % 8, width + -width % 8), "uint8")
+    words[:height, :width].reshape(rows.shape)[...] = rows
+    return _turn_words(words.view("uint64")).view("uint8")
+
+
 def resize(image, box, size, mirrored=False):
     """Resizes a box of an image.
 
@@ -92,8 +145,10 @@ def resize(image, box, size, mirrored=False):
     if mirrored:
         across, beside = across[::-1], [part[::-1] for part in beside]
     lines = slice(down[0], down[-1] + below[0][-1])
-    seen = image[lines, columns].reshape(lines.stop - lines.start, -1)
-    seen = np.ascontiguousarray(seen.T).reshape(columns.stop - columns.start, -1)
-    narrow = _combine_rows(seen, across - columns.start, *beside)
-    narrow = np.ascontiguousarray(narrow.reshape(size[1] * channels, -1).T)
-    return _combine_rows(narrow, down - lines.start, *below).reshape(*size, channels)
+    seen = image[lines, columns]
+    sides, length = turned(seen), size[1] * channels
+    sides = sides[: seen.shape[1] * channels].reshape(seen.shape[1], -1)
+    narrow = _combine_rows(sides, across - columns.start, *beside)
+    narrow = turned(narrow.reshape(length, -1))
+    small = _combine_rows(narrow, down - lines.start, *below)
+    return np.ascontiguousarray(small[:, :length]).reshape(*size, channels)

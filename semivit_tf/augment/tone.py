@@ -34,12 +34,26 @@ def _histograms(image):
     return counts
 
 
+@native
+def _solarized(levels, threshold):
+    changed = np.empty_like(levels)
+    for place in range(len(levels)):
+        level = levels[place]
+        changed[place] = level if level < threshold else ~level
+    return changed
+
+
+@native
+def _lightened(levels, threshold, addition):
+    changed = np.empty_like(levels)
+    for place in range(len(levels)):
+        level = np.int32(levels[place])
+        lighter = min(level + np.int32(addition), np.int32(255))
+        changed[place] = lighter if level < threshold else level
+    return changed
+
+
 _LEVELS = np.arange(256)
-
-
-def _same_table(image, table):
-    tables = np.broadcast_to(np.uint8(table), (image.shape[2], 256))
-    return _look_up(image, np.ascontiguousarray(tables))
 
 
 # === Grey levels ===
@@ -57,13 +71,12 @@ def posterize(image, bits):
 
 def solarize(image, threshold):
     """Inverts levels from a threshold on."""
-    return _same_table(image, np.where(_LEVELS < threshold, _LEVELS, 255 - _LEVELS))
+    return _solarized(image.reshape(-1), threshold).reshape(image.shape)
 
 
 def solarize_add(image, addition, threshold=128):
     """Lightens levels below a threshold."""
-    lighter = np.clip(_LEVELS + addition, 0, 255)
-    return _same_table(image, np.where(_LEVELS < threshold, lighter, _LEVELS))
+    return _lightened(image.reshape(-1), threshold, addition).reshape(image.shape)
 
 
 def auto_contrast(image):
@@ -132,18 +145,36 @@ def _grey(pixels):
 
 
 @native
+def _mean_grey(pixels):
+    """Returns the mean luminance of pixels `[N, 3]`."""
+    total = 0
+    for place in range(len(pixels)):
+        level = np.int32(pixels[place, 0]) * np.int32(19595)
+        level += np.int32(pixels[place, 1]) * np.int32(38470)
+        level += np.int32(pixels[place, 2]) * np.int32(7471)
+        total += (level + np.int32(32768)) >> np.int32(16)
+    return total / len(pixels)
+
+
+@native
 def _smoothed(image):
     """Returns 3x3 means with a fivefold centre; the border as it is."""
     smoothed = image.copy()
     height, width, channels = image.shape
+    columns = np.empty(width * channels, np.float32)
+    # Sums are whole, so no thirteenth of one is near a half.
+    share, half = np.float32(1 / 13), np.float32(0.5)
     for row in range(1, height - 1):
-        for column in range(1, width - 1):
-            for channel in range(channels):
-                total = 4 * np.int64(image[row, column, channel])
-                for down in range(-1, 2):
-                    for right in range(-1, 2):
-                        total += image[row + down, column + right, channel]
-                smoothed[row, column, channel] = (2 * total + 13) // 26
+        above, below = image[row - 1].reshape(-1), image[row + 1].reshape(-1)
+        here, made = image[row].reshape(-1), smoothed[row].reshape(-1)
+        for place in range(len(here)):
+            total = np.float32(above[place]) + np.float32(here[place])
+            columns[place] = total + np.float32(below[place])
+        for place in range(channels, len(here) - channels):
+            total = columns[place - channels] + columns[place]
+            total += columns[place + channels]
+            total += np.float32(4.0) * np.float32(here[place])
+            made[place] = np.uint8(np.int32(total * share + half))
     return smoothed
 
 
@@ -168,7 +199,9 @@ def brightness(image, factor):
 
 def contrast(image, factor):
     """Blends with the mean grey level."""
-    return _blended(int(grey(image).mean() + 0.5), image, factor)
+    colour = image.shape[2] == 3
+    mean = _mean_grey(image.reshape(-1, 3)) if colour else image.mean()
+    return _blended(int(mean + 0.5), image, factor)
 
 
 def saturation(image, factor):

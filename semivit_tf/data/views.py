@@ -60,6 +60,8 @@ class Views:
     def batches(self, order, names):
         """Makes a dataset of tuples: the views `[B, H, W, C]` named, then the labels.
 
+        Views are uint8, or float32 where a policy leaves the bytes.
+
         Args:
             order: Dataset of `(epoch [B], index [B])`, see `index_batches`.
             names: Sequence of view names.
@@ -76,44 +78,54 @@ class Views:
         policies = [self.policies[name] for name in names]
 
         def finish(*parts):
-            *views, labels = (_joined(part) for part in parts)
-            changed = [
-                policy.after(tf.cast(images, tf.float32))
-                for policy, images in zip(policies, views, strict=True)
+            *views, keys, labels = (_joined(part) for part in parts)
+            finished = [
+                policy.finish(images, keys[:, place])
+                for place, (policy, images) in enumerate(
+                    zip(policies, views, strict=True)
+                )
             ]
-            return (*changed, labels)
+            return (*finished, labels)
 
         return parts.batch(size // some).map(finish, **_PARALLEL).prefetch(_AUTOTUNE)
 
-    def _key(self, name, epoch, index):
-        return image_key(self.seed, _STREAMS[name], int(epoch), int(index))
+    def _keys(self, names, epochs, indices):
+        """Returns the key of each image and view: uint64 `[n, len(names)]`."""
+        pairs = zip(epochs.tolist(), indices.tolist(), strict=True)
+        streams = [_STREAMS[name] for name in names]
+        keys = [[image_key(self.seed, s, *pair) for s in streams] for pair in pairs]
+        return np.array(keys, "uint64")
 
     def _native(self, make, inputs, names, index):
-        """Calls `make` outside of the graph, states the shapes, and adds the labels."""
-        policies = [self.policies[name] for name in names]
-        views = tf.numpy_function(
-            make, inputs, [policy.dtype for policy in policies], stateful=False
+        """Calls `make` outside of the graph, states the shapes, and adds the labels.
+
+        It returns the views, then their keys.
+        """
+        *views, keys = tf.numpy_function(
+            make, inputs, [tf.uint8] * len(names) + [tf.uint64], stateful=False
         )
-        for policy, view in zip(policies, views, strict=True):
-            channels = self.source.image_shape[-1]
-            view.set_shape((*index.shape, *policy.framing.size, channels))
-        return (*views, tf.gather(self.source.labels, index))
+        for name, view in zip(names, views, strict=True):
+            size = self.policies[name].framing.size
+            view.set_shape((*index.shape, *size, self.source.image_shape[-1]))
+        keys.set_shape((*index.shape, len(names)))
+        return (*views, keys, tf.gather(self.source.labels, index))
 
     # === Images in memory ===
 
     def _of_arrays(self, epoch, index, names):
-        def view(name, epoch, index):
-            key = self._key(name, epoch, index)
-            return self.policies[name](self.source.images[index], key)
+        policies = [self.policies[name] for name in names]
 
         def make(epochs, indices):
-            pairs = list(zip(epochs, indices, strict=True))
-            return [
-                np.stack([view(name, *pair) for pair in pairs]).astype(
-                    self.policies[name].dtype, copy=False
-                )
-                for name in names
-            ]
+            keys = self._keys(names, epochs, indices)
+            images = self.source.images[indices]
+            views = []
+            for policy, column in zip(policies, keys.T, strict=True):
+                shown = [
+                    policy.view(image, policy.box(*image.shape[:2], key), key)
+                    for image, key in zip(images, column, strict=True)
+                ]
+                views.append(np.stack(shown))
+            return (*views, keys)
 
         return self._native(make, [epoch, index], names, index)
 
@@ -126,24 +138,28 @@ class Views:
 
         def plan(all_sizes, most_halvings, epochs, indices):
             windows, halvings, boxes = [], [], []
-            for (height, width), most, epoch, index in zip(
-                all_sizes.tolist(), most_halvings, epochs, indices, strict=True
+            all_keys = self._keys(names, epochs, indices)
+            for (height, width), most, keys in zip(
+                all_sizes.tolist(), most_halvings.tolist(), all_keys, strict=True
             ):
                 boxes.append(
                     [
-                        policy.box(height, width, self._key(name, epoch, index))
-                        for name, policy in zip(names, policies, strict=True)
+                        policy.box(height, width, key)
+                        for policy, key in zip(policies, keys, strict=True)
                     ]
                 )
                 window, times = plan_window(boxes[-1], sizes, most)
                 windows.append(window)
                 halvings.append(times)
-            return np.int32(windows), np.int32(halvings), np.int32(boxes)
+            return np.int32(windows), np.int32(halvings), np.int32(boxes), all_keys
 
         size = tf.stack([image.size for image in images])
         most = tf.stack([image.most_halvings for image in images])
-        windows, halvings, boxes = tf.numpy_function(
-            plan, [size, most, epoch, index], [tf.int32] * 3, stateful=False
+        windows, halvings, boxes, keys = tf.numpy_function(
+            plan,
+            [size, most, epoch, index],
+            [tf.int32] * 3 + [tf.uint64],
+            stateful=False,
         )
         windows.set_shape((len(images), 4))
         halvings.set_shape((len(images),))
@@ -152,22 +168,17 @@ class Views:
             for number, image in enumerate(images)
         ]
 
-        def make(windows, halvings, boxes, epochs, indices, *pixels):
-            views = [
-                np.empty((len(pixels), *policy.framing.size, 3), policy.dtype)
-                for policy in policies
-            ]
+        def make(windows, halvings, boxes, keys, *pixels):
+            views = [np.empty((len(pixels), *size, 3), "uint8") for size in sizes]
             for number, image in enumerate(pixels):
                 offset = np.array([*windows[number, :2], 0, 0])
-                for place, (name, policy) in enumerate(
-                    zip(names, policies, strict=True)
-                ):
+                for place, policy in enumerate(policies):
                     box = boxes[number, place] / 2.0 ** halvings[number] - offset
-                    key = self._key(name, epochs[number], indices[number])
+                    key = keys[number, place]
                     views[place][number] = policy.view(image, box, key)
-            return views
+            return (*views, keys)
 
-        inputs = [windows, halvings, boxes, epoch, index, *pixels]
+        inputs = [windows, halvings, boxes, keys, *pixels]
         return self._native(make, inputs, names, index)
 
 

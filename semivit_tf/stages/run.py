@@ -1,12 +1,13 @@
 """What does every stage need? The settings, the folder, the data and the devices."""
 
 import dataclasses
+import zlib
 
 import keras
 import tensorflow as tf
 
 from semivit_tf.backbones import create_backbone
-from semivit_tf.config.run import STAGES, Config
+from semivit_tf.config.run import Config
 from semivit_tf.data.dataset import Dataset
 from semivit_tf.methods.classifier import Classifier
 from semivit_tf.stages.run_folder import RunFolder
@@ -44,8 +45,8 @@ class Run:
 
     def seed_stage(self, name):
         """Gives a stage its own seed, so it starts the same whatever ran before."""
-        number = self.config.run.seed * len(STAGES) + STAGES.index(name)
-        keras.utils.set_random_seed(number % 2**32)
+        text = f"{self.config.run.seed} {name}"
+        keras.utils.set_random_seed(zlib.crc32(text.encode()))
 
     def backbone(self, **options):
         """Builds the backbone with this stage's options."""

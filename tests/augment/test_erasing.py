@@ -9,13 +9,8 @@ from semivit_tf.augment.randomness import image_key
 
 def erase(count, probability=1.0, shape=(32, 32, 1), **options):
     operation = RandomErasing(probability, (0.5,), (0.25,), **options)
-    image = np.full(shape, 7, "uint8")
-    return np.stack(
-        [
-            np.asarray(operation(image, image_key(3, 4, 0, i)), "float32")
-            for i in range(count)
-        ]
-    )
+    images = np.full((count, *shape), 7, "uint8")
+    return operation(images, [image_key(3, 4, 0, i) for i in range(count)])
 
 
 def test_probability_and_area():
@@ -53,6 +48,19 @@ def test_each_hole_is_one_box_of_gaussian_pixels():
     assert boxes > 280
 
 
-def test_probability_zero_gives_the_image_itself():
-    image = np.zeros((8, 8, 1), "uint8")
-    assert RandomErasing(0.0, (0.5,), (0.25,))(image, 1) is image
+def test_the_box_goes_by_the_key_and_not_by_the_batch():
+    together = erase(20, probability=0.5)
+    operation = RandomErasing(0.5, (0.5,), (0.25,))
+    for number, expected in enumerate(together):
+        key = image_key(3, 4, 0, number)
+        alone = operation(np.full((1, 32, 32, 1), 7, "uint8"), [key])
+        np.testing.assert_array_equal(alone[0], expected)
+        box = operation.box(32, 32, key)
+        assert (expected != 7).sum() == (box[2] * box[3] if box else 0)
+
+
+def test_probability_zero_changes_nothing():
+    images = np.full((3, 8, 8, 1), 9, "uint8")
+    erased = RandomErasing(0.0, (0.5,), (0.25,))(images, [1, 2, 3])
+    assert erased.dtype == "float32"
+    np.testing.assert_array_equal(erased, images)

@@ -34,6 +34,7 @@ def test_a_box_need_not_be_whole():
     image = photograph()
     box = (3.5, 7.25, 40.5, 80.25)
     ours = resize(image, box, (32, 32)).astype(int)
+    assert resize(image, box, (32, 33)).flags.c_contiguous
     top, left, height, width = box
     edges = (left, top, left + width, top + height)
     expected = Image.fromarray(image).resize((32, 32), BICUBIC, box=edges)
