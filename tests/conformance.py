@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from semivit_tf.layers.convnext_block import ConvNeXtBlock
 from semivit_tf.layers.drop_path import DropPath
 from semivit_tf.layers.feed_forward import FeedForward
 from semivit_tf.layers.patch_embedding import PatchEmbedding
@@ -19,7 +20,7 @@ from semivit_tf.layers.transformer_block import TransformerBlock
 from semivit_tf.methods.classifier import Classifier
 from semivit_tf.methods.mae import MAE, MAEDecoder
 from semivit_tf.methods.semi_vit import SemiViT
-from tests.methods.small import semi_batch, small_vit
+from tests.methods.small import semi_batch, small_convnext, small_vit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +45,7 @@ RESTORE = np.argsort(np.random.default_rng(1).random((4, 4)), axis=1).astype("in
 DECODER = {"decoder_width": 8, "decoder_depth": 1, "decoder_heads": 2}
 
 LAYERS = [
+    Row(lambda: ConvNeXtBlock(drop_path=0.1), (noise(4, 5, 3, 8),)),
     Row(lambda: DropPath(0.3), (noise(4, 3, 8),)),
     Row(lambda: FeedForward(16), (noise(4, 3, 8),)),
     Row(lambda: PatchEmbedding(4, 6), (IMAGES,)),
@@ -53,7 +55,10 @@ LAYERS = [
     Row(lambda: TransformerBlock(2, drop_path=0.1), (noise(4, 3, 8),)),
     Row(lambda: MAEDecoder((2, 2), 16, 8, 1, 2), (noise(4, 3, 8), RESTORE)),
 ]
-BACKBONES = [Row(lambda: small_vit(drop_path=0.1), (IMAGES,))]
+BACKBONES = [
+    Row(lambda: small_convnext(drop_path=0.1), (IMAGES,)),
+    Row(lambda: small_vit(drop_path=0.1), (IMAGES,)),
+]
 METHODS = [
     Row(
         lambda: Classifier(small_vit(), 3, mixup_alpha=0.8),

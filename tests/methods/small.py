@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from semivit_tf.backbones.convnext import ConvNeXt
 from semivit_tf.backbones.vit import ViT
 
 
@@ -10,6 +11,12 @@ def small_vit(**options):
     """A ViT for 8x8 grey images with about 3,000 weights."""
     arguments = {"image_size": 8, "patch_size": 4, "width": 16, "depth": 2, "heads": 2}
     return ViT(**{**arguments, "channels": 1, "name": "vit", **options})
+
+
+def small_convnext(**options):
+    """A ConvNeXt for 8x8 grey images with about 4,000 weights."""
+    arguments = {"image_size": 8, "depths": (1, 2), "widths": (8, 12)}
+    return ConvNeXt(**{**arguments, "channels": 1, "stem_patch": 2, **options})
 
 
 def semi_batch(labeled=4, unlabeled=12, seed=0, classes=3):
