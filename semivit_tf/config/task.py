@@ -105,33 +105,69 @@ class DataConfig(Settings):
             )
 
 
+def whole_numbers(flag, text):
+    """Returns the numbers of a text such as `"2,2,6,2"` as a tuple."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise InputError(
+            f"--{flag} should be positive whole numbers with commas between them. "
+            f"Received: {text!r}"
+        )
+    return tuple(int(part) for part in parts)
+
+
 @dataclasses.dataclass(frozen=True)
 class BackboneConfig(Settings):
     """Which network turns images into features."""
 
-    backbone: str = setting("vit", "vit, or a published size such as vit_base_patch16.")
-    patch_size: int | None = setting(None, "Pixels on a side of a patch.", low=1)
-    width: int | None = setting(None, "Channels of a token.", low=1)
-    depth: int | None = setting(None, "Number of transformer blocks.", low=1)
-    heads: int | None = setting(None, "Attention heads.", low=1)
-    pooling: str | None = setting(
-        None, "Features from the patches or one token.", choices=("mean", "class_token")
+    backbone: str = setting(
+        "vit",
+        "vit, convnext, or a published size such as vit_base_patch16 or convnext_tiny.",
     )
-    position_embedding: str = setting(
-        "learned",
-        "Position table of stages 2 and 3; stage 1 always has sincos.",
+    patch_size: int | None = setting(None, "ViT: pixels on a side of a patch.", low=1)
+    width: int | None = setting(None, "ViT: channels of a token.", low=1)
+    depth: int | None = setting(None, "ViT: number of transformer blocks.", low=1)
+    heads: int | None = setting(None, "ViT: attention heads.", low=1)
+    pooling: str | None = setting(
+        None,
+        "ViT: features from the patches or one token.",
+        choices=("mean", "class_token"),
+    )
+    position_embedding: str | None = setting(
+        None,
+        "ViT: position table of stages 2 and 3; default: learned; stage 1 always has "
+        "sincos.",
         choices=("learned", "sincos"),
+    )
+    depths: str | None = setting(
+        None, "ConvNeXt: blocks of each stage, with commas, as in 3,3,9,3."
+    )
+    widths: str | None = setting(
+        None, "ConvNeXt: channels of each stage, as in 96,192,384,768."
+    )
+    stem_patch: int | None = setting(
+        None, "ConvNeXt: pixels on a side of the stem's patch; default: 4.", low=1
     )
 
     def __post_init__(self):
         super().__post_init__()
-        sizes = ("patch_size", "width", "depth", "heads")
+        needed = {
+            "vit": ("patch_size", "width", "depth", "heads"),
+            "convnext": ("depths", "widths"),
+        }
+        sizes = needed.get(self.backbone, ())
         missing = [f"--{name}" for name in sizes if getattr(self, name) is None]
-        if self.backbone == "vit" and missing:
-            raise InputError(f"--backbone=vit also needs {', '.join(missing)}")
+        if missing:
+            raise InputError(
+                f"--backbone={self.backbone} also needs {', '.join(missing)}"
+            )
+        self.overrides()
 
     def overrides(self):
         """Returns the constructor arguments that were given."""
-        names = ("patch_size", "width", "depth", "heads", "pooling")
-        given = {name: getattr(self, name) for name in names}
-        return {name: value for name, value in given.items() if value is not None}
+        given = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        del given["backbone"]
+        given = {name: value for name, value in given.items() if value is not None}
+        for name in {"depths", "widths"} & set(given):
+            given[name] = whole_numbers(name, given[name])
+        return given

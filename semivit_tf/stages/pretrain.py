@@ -1,5 +1,7 @@
 """Stage 1: the encoder learns from all training images, without labels."""
 
+from semivit_tf.backbones import find_family
+from semivit_tf.config.settings import InputError
 from semivit_tf.methods.mae import MAE
 from semivit_tf.training.checkpoints import save_weights
 
@@ -18,7 +20,12 @@ def batches(run):
 
 def network(run):
     """Builds the masked autoencoder around the encoder that stays."""
-    settings = run.config.pretrain
+    settings, name = run.config.pretrain, run.config.backbone.backbone
+    if find_family(name) != "vit":
+        raise InputError(
+            "--stages=pretrain with --pretrain_method=mae needs a ViT. "
+            f"Received: --backbone={name}"
+        )
     # The encoder of MAE is a plain ViT, started and placed in its own way.
     encoder = run.backbone(position_embedding="sincos", initialization="xavier_uniform")
     return MAE(

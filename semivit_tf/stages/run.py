@@ -69,10 +69,7 @@ class Run:
                 "mixup_alpha": settings.mixup_alpha,
                 "cutmix_alpha": settings.cutmix_alpha,
             }
-        backbone = self.backbone(
-            position_embedding=self.config.backbone.position_embedding,
-            drop_path=settings.drop_path if settings else 0.0,
-        )
+        backbone = self.backbone(drop_path=settings.drop_path if settings else 0.0)
         return Classifier(backbone, self.num_classes, name=name, **options)
 
     def optimizer(self, model, settings, steps_per_epoch, **options):

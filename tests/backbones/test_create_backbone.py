@@ -1,0 +1,56 @@
+"""Backbones by name: each family takes its own arguments and refuses others'."""
+
+import pytest
+
+import semivit_tf
+from semivit_tf.backbones import ViT, create_backbone, find_family
+
+SIZES = {"depths": (1, 1), "widths": (4, 6), "stem_patch": 2}
+
+
+def test_names_lead_to_families():
+    assert find_family("vit") == find_family("vit_base_patch16") == "vit"
+    assert find_family("convnext") == find_family("convnext_tiny") == "convnext"
+
+
+def test_published_names_give_published_sizes():
+    backbone = create_backbone("convnext_tiny", image_size=32, depths=(1, 1, 1, 1))
+    assert isinstance(backbone, semivit_tf.ConvNeXt)
+    assert backbone.widths == (96, 192, 384, 768) and backbone.depths == (1, 1, 1, 1)
+    assert create_backbone("vit_small_patch16", depth=1).image_size == (224, 224)
+
+
+def test_free_sizes_are_all_given():
+    backbone = create_backbone("convnext", image_size=8, channels=1, **SIZES)
+    assert backbone.get_config()["stem_patch"] == 2
+    assert backbone.compute_output_shape((3, 8, 8, 1)) == (3, 6)
+    sizes = {"patch_size": 4, "width": 8, "depth": 1, "heads": 2}
+    vit = create_backbone("vit", image_size=8, dtype="mixed_bfloat16", **sizes)
+    assert isinstance(vit, ViT) and vit.compute_dtype == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        (
+            "convnext_tiny",
+            {"heads": 4, "position_embedding": "sincos"},
+            "convnext_tiny should be given of: channels, depths, drop_path, "
+            "image_size, layer_scale, pixel_mean, pixel_std, stem_patch, widths. "
+            "Received: heads=4, position_embedding='sincos'",
+        ),
+        ("vit", {"image_size": 8, **SIZES}, "Received: depths=(1, 1), stem_patch=2"),
+        ("vit_small_patch16", {"dept": 3}, "Received: dept=3"),
+        (
+            "resnet",
+            {},
+            "`name` should be one of: vit, vit_base_patch16, vit_huge_patch14, "
+            "vit_huge_patch16, vit_large_patch16, vit_small_patch16, convnext, "
+            "convnext_base, convnext_small, convnext_tiny. Received: name='resnet'",
+        ),
+    ],
+)
+def test_what_is_not_of_the_family_is_refused(name, arguments, message):
+    with pytest.raises(ValueError) as error:
+        create_backbone(name, **arguments)
+    assert message in str(error.value)

@@ -1,0 +1,84 @@
+"""The command line with networks other than ViTs."""
+
+import json
+
+import pytest
+
+from semivit_tf.cli import main
+from semivit_tf.training.checkpoints import read_arrays
+
+SHORT = [
+    "--labels_per_class=2",
+    "--validation_per_class=1",
+    "--stages=finetune,semi_finetune,evaluate,export",
+    "--finetune_epochs=2",
+    "--finetune_batch_size=20",
+    "--finetune_warmup_epochs=0",
+    "--semi_epochs=1",
+    "--semi_batch_size=20",
+    "--semi_unlabeled_per_labeled=10",
+    "--semi_warmup_epochs=0",
+    "--semi_threshold=0",
+]
+CONVNEXT = ["--backbone=convnext", "--depths=1,1", "--widths=8,12", "--stem_patch=2"]
+
+
+def run(*flags):
+    return main(["main.py", *SHORT, *flags])
+
+
+def error(capsys, *flags):
+    """Returns the line of a run that should be refused."""
+    assert run(*flags) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def check_finished(folder):
+    """All stages left their files, and the teacher is another than the student."""
+    results = json.loads((folder / "evaluation.json").read_text())["results"]
+    assert [result["images"] for result in results] == [359] * 3
+    assert (folder / "export" / "1" / "saved_model.pb").exists()
+    lines = (folder / "semi_finetune" / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(lines[-1])["kept"] == 1.0
+    student, teacher = (
+        read_arrays(folder / "semi_finetune" / "weights" / f"{who}.safetensors")[0]
+        for who in ("student", "teacher")
+    )
+    assert set(student) == set(teacher)
+    moved = [name for name in student if (student[name] != teacher[name]).any()]
+    assert len(moved) > 10
+    return set(student)
+
+
+def test_convnext_goes_through_all_stages(tmp_path):
+    assert run(f"--workdir={tmp_path}", *CONVNEXT) == 0
+    names = check_finished(tmp_path)
+    assert {"convnext/stem/kernel", "convnext/stage1_block0/scale"} <= names
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            [*CONVNEXT, "--stages=pretrain"],
+            "--stages=pretrain with --pretrain_method=mae needs a ViT. "
+            "Received: --backbone=convnext",
+        ),
+        ([*CONVNEXT, "--heads=2"], "Received: heads=2"),
+        ([*CONVNEXT, "--position_embedding=sincos"], "position_embedding='sincos'"),
+        ([*CONVNEXT, "--stem_patch=3"], "`image_size` should be a multiple of"),
+        (["--backbone=convnext", "--depths=1,1"], "also needs --widths"),
+        ([*CONVNEXT, "--depths=1,x"], "--depths should be positive whole numbers"),
+        ([*CONVNEXT, "--depths=1"], "one positive integer per stage"),
+        (["--backbone=convnext_tiny"], "multiple of the strides together"),
+        (["--backbone=vit_small_patch16", "--depths=1,1"], "Received: depths=(1, 1)"),
+    ],
+)
+def test_flags_that_do_not_fit_the_network_are_one_line(
+    flags, message, tmp_path, capsys
+):
+    folder = tmp_path / "run"
+    assert message in error(capsys, f"--workdir={folder}", *flags)
+    assert not folder.exists()
