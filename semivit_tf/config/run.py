@@ -40,7 +40,7 @@ class RunConfig(Settings):
     )
     xla: str = setting(
         "auto",
-        "Compile training steps by XLA; auto: in float32 on one device.",
+        "Compile training steps by XLA; auto: a ViT in float32 on one device.",
         choices=("auto", "on", "off"),
     )
     deterministic: bool = setting(

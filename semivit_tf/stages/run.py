@@ -6,7 +6,7 @@ import zlib
 import keras
 import tensorflow as tf
 
-from semivit_tf.backbones import create_backbone
+from semivit_tf.backbones import create_backbone, find_family
 from semivit_tf.config.run import Config
 from semivit_tf.data.dataset import Dataset
 from semivit_tf.methods.classifier import Classifier
@@ -34,14 +34,16 @@ class Run:
     def compiles_by_xla(self):
         """Whether training steps are compiled by XLA.
 
-        Measured on processors: it pays in float32 and costs in bfloat16. Keras leaves
-        it out when operations have to be deterministic, and over several devices.
+        Measured on processors: it pays for a ViT in float32, costs in bfloat16, and
+        makes depthwise convolutions dozens of times slower. Keras leaves it out when
+        operations have to be deterministic, and over several devices.
         """
         settings = self.config.run
         if settings.xla != "auto":
             return settings.xla == "on"
         alone = settings.strategy == "none" and not settings.deterministic
-        return alone and settings.precision == "float32"
+        vit = find_family(self.config.backbone.backbone) == "vit"
+        return alone and vit and settings.precision == "float32"
 
     def seed_stage(self, name):
         """Gives a stage its own seed, so it starts the same whatever ran before."""

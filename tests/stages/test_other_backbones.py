@@ -5,6 +5,8 @@ import json
 import pytest
 
 from semivit_tf.cli import main
+from semivit_tf.config.run import Config
+from semivit_tf.stages.run import Run
 from semivit_tf.training.checkpoints import read_arrays
 
 SHORT = [
@@ -82,3 +84,13 @@ def test_flags_that_do_not_fit_the_network_are_one_line(
     folder = tmp_path / "run"
     assert message in error(capsys, f"--workdir={folder}", *flags)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("backbone", "compiled"),
+    [("vit_base_patch16", True), ("convnext_tiny", False)],
+)
+def test_only_vits_are_compiled_by_xla_unless_asked(backbone, compiled):
+    for xla, expected in (("auto", compiled), ("on", True), ("off", False)):
+        config = Config.from_flags({"backbone": backbone, "xla": xla})
+        assert Run(config, None, None, None).compiles_by_xla == expected
