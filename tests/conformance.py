@@ -7,8 +7,11 @@ the package that belongs here is missing.
 import dataclasses
 from collections.abc import Callable
 
+import keras
 import numpy as np
 
+from semivit_tf.backbones.adapted_network import AdaptedNetwork
+from semivit_tf.backbones.keras_applications import ApplicationScaling
 from semivit_tf.layers.convnext_block import ConvNeXtBlock
 from semivit_tf.layers.drop_path import DropPath
 from semivit_tf.layers.feed_forward import FeedForward
@@ -42,9 +45,23 @@ def noise(*shape):
 
 IMAGES = np.random.default_rng(0).uniform(0, 255, (4, 8, 8, 1)).astype("float32")
 RESTORE = np.argsort(np.random.default_rng(1).random((4, 4)), axis=1).astype("int32")
+
+
+def adapted_network():
+    images = keras.Input((8, 8, 3))
+    features = keras.layers.Conv2D(6, 3, activation="gelu")(images)
+    features = keras.layers.BatchNormalization()(features)
+    features = keras.layers.DepthwiseConv2D(3)(features)
+    features = keras.layers.SeparableConv2D(5, 2)(features)
+    network = keras.Model(images, features)
+    scaling = keras.layers.Rescaling(1 / 127.5, -1.0)
+    return AdaptedNetwork(network, scaling, 8, channels=1)
+
+
 DECODER = {"decoder_width": 8, "decoder_depth": 1, "decoder_heads": 2}
 
 LAYERS = [
+    Row(lambda: ApplicationScaling("ResNet50"), (np.repeat(IMAGES, 3, axis=-1),)),
     Row(lambda: ConvNeXtBlock(drop_path=0.1), (noise(4, 5, 3, 8),)),
     Row(lambda: DropPath(0.3), (noise(4, 3, 8),)),
     Row(lambda: FeedForward(16), (noise(4, 3, 8),)),
@@ -56,6 +73,7 @@ LAYERS = [
     Row(lambda: MAEDecoder((2, 2), 16, 8, 1, 2), (noise(4, 3, 8), RESTORE)),
 ]
 BACKBONES = [
+    Row(adapted_network, (IMAGES,)),
     Row(lambda: small_convnext(drop_path=0.1), (IMAGES,)),
     Row(lambda: small_vit(drop_path=0.1), (IMAGES,)),
 ]

@@ -3,10 +3,13 @@
 import inspect
 
 from semivit_tf.backbones.convnext import CONVNEXT_SIZES, ConvNeXt
+from semivit_tf.backbones.keras_applications import create_application
 from semivit_tf.backbones.vit import VIT_SIZES, ViT
 
 # Each family's constructor, and the sizes that were published.
 FAMILIES = {"vit": (ViT, VIT_SIZES), "convnext": (ConvNeXt, CONVNEXT_SIZES)}
+# What makes a backbone of the rest of a name such as "keras_applications:ResNet50V2".
+ELSEWHERE = {"keras_applications": create_application}
 
 
 def find_family(name):
@@ -14,7 +17,11 @@ def find_family(name):
     for family, (_, sizes) in FAMILIES.items():
         if name == family or name in sizes:
             return family
+    source, _, rest = name.partition(":")
+    if source in ELSEWHERE and rest:
+        return source
     known = [name for f, (_, sizes) in FAMILIES.items() for name in (f, *sorted(sizes))]
+    known += [f"{source}:<name>" for source in ELSEWHERE]
     raise ValueError(
         f"`name` should be one of: {', '.join(known)}. Received: name={name!r}"
     )
@@ -22,11 +29,12 @@ def find_family(name):
 
 def check_arguments(name, constructor, arguments):
     """Refuses arguments that a constructor does not name."""
-    known = inspect.signature(constructor).parameters.values()
-    known = {p.name for p in known if p.kind is not p.VAR_KEYWORD} - {"self"}
-    strange = set(arguments) - known - {"dtype"}
+    _, *parameters = inspect.signature(constructor).parameters.values()
+    known = {p.name for p in parameters if p.kind is not p.VAR_KEYWORD}
+    allowed = known if len(known) == len(parameters) else known | {"dtype"}
+    strange = sorted(set(arguments) - allowed)
     if strange:
-        received = ", ".join(f"{key}={arguments[key]!r}" for key in sorted(strange))
+        received = ", ".join(f"{key}={arguments[key]!r}" for key in strange)
         raise ValueError(
             f"{name} should be given of: {', '.join(sorted(known))}. "
             f"Received: {received}"
@@ -37,14 +45,20 @@ def create_backbone(name, **overrides):
     """Builds a backbone by its published name.
 
     Args:
-        name: A published size such as `"vit_base_patch16"` or `"convnext_tiny"`; or
-            `"vit"` or `"convnext"`, with all sizes given in `overrides`.
+        name: A published size such as `"vit_base_patch16"` or `"convnext_tiny"`;
+            `"vit"` or `"convnext"`, with all sizes given in `overrides`; or a network
+            made elsewhere, such as `"keras_applications:ResNet50V2"`.
         **overrides: Constructor arguments, such as `image_size=224`.
 
     Returns:
         A `keras.Model` from images `[B, H, W, C]` to features `[B, D]`.
     """
-    constructor, sizes = FAMILIES[find_family(name)]
+    family = find_family(name)
+    if family in ELSEWHERE:
+        create = ELSEWHERE[family]
+        check_arguments(name, create, overrides)
+        return create(name.partition(":")[2], **{"image_size": 224, **overrides})
+    constructor, sizes = FAMILIES[family]
     check_arguments(name, constructor.__init__, overrides)
     published = {"image_size": 224, **sizes[name]} if name in sizes else {}
     return constructor(**{**published, **overrides})

@@ -94,6 +94,20 @@ class Config:
     semi: SemiFinetuneConfig = SemiFinetuneConfig()
     run: RunConfig = RunConfig()
 
+    def __post_init__(self):
+        name = self.backbone.backbone if self.backbone else ""
+        needed = [
+            f"--{group.flag(field)}={value}"
+            for group in (self.finetune, self.semi)
+            for field, value in (("drop_path", 0), ("layer_decay", 1))
+            if getattr(group, field) != value
+        ]
+        if ":" in name and needed:
+            raise InputError(
+                f"--backbone={name} has no drop path and no groups of layers, so it "
+                f"needs {' '.join(needed)}"
+            )
+
     @staticmethod
     def groups():
         """Returns a dict of attribute to the class of that group of settings."""

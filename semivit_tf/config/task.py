@@ -122,7 +122,8 @@ class BackboneConfig(Settings):
 
     backbone: str = setting(
         "vit",
-        "vit, convnext, or a published size such as vit_base_patch16 or convnext_tiny.",
+        "vit, convnext, a published size such as vit_base_patch16 or convnext_tiny, or "
+        "keras_applications:<name>, such as keras_applications:ResNet50V2.",
     )
     patch_size: int | None = setting(None, "ViT: pixels on a side of a patch.", low=1)
     width: int | None = setting(None, "ViT: channels of a token.", low=1)

@@ -71,7 +71,9 @@ class Run:
                 "mixup_alpha": settings.mixup_alpha,
                 "cutmix_alpha": settings.cutmix_alpha,
             }
-        backbone = self.backbone(drop_path=settings.drop_path if settings else 0.0)
+        rate = settings.drop_path if settings is not None else 0.0
+        # Networks made elsewhere know no drop path.
+        backbone = self.backbone(**({"drop_path": rate} if rate else {}))
         return Classifier(backbone, self.num_classes, name=name, **options)
 
     def optimizer(self, model, settings, steps_per_epoch, **options):

@@ -23,10 +23,14 @@ class CheckpointError(ValueError):
 
 
 def weight_names(model):
-    """Returns a dict of name to weight; the model's own name is not part of it."""
+    """Returns a dict of name to weight; the model's own name is not part of it.
+
+    A backbone whose paths are not the same in every instance has `weight_names()`.
+    """
+    given = getattr(getattr(model, "backbone", model), "weight_names", dict)()
     names = {}
     for weight in model.weights:
-        parts = weight.path.split("/")
+        parts = given.get(id(weight), weight.path).split("/")
         name = "/".join(parts[1:] if parts[0] == model.name else parts)
         if name in names:
             raise ValueError(f"Two weights of {model.name} are named {name}")

@@ -11,6 +11,7 @@ SIZES = {"depths": (1, 1), "widths": (4, 6), "stem_patch": 2}
 def test_names_lead_to_families():
     assert find_family("vit") == find_family("vit_base_patch16") == "vit"
     assert find_family("convnext") == find_family("convnext_tiny") == "convnext"
+    assert find_family("keras_applications:VGG16:a:b.h5") == "keras_applications"
 
 
 def test_published_names_give_published_sizes():
@@ -46,8 +47,10 @@ def test_free_sizes_are_all_given():
             {},
             "`name` should be one of: vit, vit_base_patch16, vit_huge_patch14, "
             "vit_huge_patch16, vit_large_patch16, vit_small_patch16, convnext, "
-            "convnext_base, convnext_small, convnext_tiny. Received: name='resnet'",
+            "convnext_base, convnext_small, convnext_tiny, keras_applications:<name>. "
+            "Received: name='resnet'",
         ),
+        ("keras_applications:", {}, "Received: name='keras_applications:'"),
     ],
 )
 def test_what_is_not_of_the_family_is_refused(name, arguments, message):

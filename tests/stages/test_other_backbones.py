@@ -23,6 +23,14 @@ SHORT = [
     "--semi_threshold=0",
 ]
 CONVNEXT = ["--backbone=convnext", "--depths=1,1", "--widths=8,12", "--stem_patch=2"]
+MOBILENET = ["--backbone=keras_applications:MobileNet", "--image_size=32"]
+# What a network without drop path and layer groups needs.
+FLAT = [
+    "--finetune_drop_path=0",
+    "--finetune_layer_decay=1",
+    "--semi_drop_path=0",
+    "--semi_layer_decay=1",
+]
 
 
 def run(*flags):
@@ -60,6 +68,13 @@ def test_convnext_goes_through_all_stages(tmp_path):
     assert {"convnext/stem/kernel", "convnext/stage1_block0/scale"} <= names
 
 
+@pytest.mark.slow
+def test_a_network_of_keras_applications_goes_through_all_stages(tmp_path):
+    assert run(f"--workdir={tmp_path}", *MOBILENET, *FLAT) == 0
+    names = check_finished(tmp_path)
+    assert {"adapted_network/00000", "head/kernel"} <= names
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -76,6 +91,18 @@ def test_convnext_goes_through_all_stages(tmp_path):
         ([*CONVNEXT, "--depths=1"], "one positive integer per stage"),
         (["--backbone=convnext_tiny"], "multiple of the strides together"),
         (["--backbone=vit_small_patch16", "--depths=1,1"], "Received: depths=(1, 1)"),
+        (
+            [*MOBILENET, *FLAT[:2]],
+            "--backbone=keras_applications:MobileNet has no drop path and no groups of "
+            "layers, so it needs --semi_drop_path=0 --semi_layer_decay=1",
+        ),
+        ([*MOBILENET, *FLAT, "--image_size=8"], "Input size must be at least 32x32"),
+        ([*MOBILENET, *FLAT, "--patch_size=2"], "Received: patch_size=2"),
+        ([*MOBILENET, *FLAT, "--stages=pretrain"], "needs a ViT. Received: --backbone"),
+        (
+            ["--backbone=keras_applications:MobileNets", *FLAT],
+            "Received: 'MobileNets'",
+        ),
     ],
 )
 def test_flags_that_do_not_fit_the_network_are_one_line(

@@ -1,0 +1,80 @@
+"""Networks of `keras.applications` as backbones, each with its own scaling."""
+
+import inspect
+
+import keras
+from keras import ops
+
+from semivit_tf.backbones.adapted_network import AdaptedNetwork
+
+
+def find_application(name):
+    """Returns the function of `keras.applications` that builds a network."""
+    known = [key for key in dir(keras.applications) if key[0].isupper()]
+    if name not in known:
+        raise ValueError(
+            f"`name` should be a network of keras.applications: {', '.join(known)}. "
+            f"Received: {name!r}"
+        )
+    return getattr(keras.applications, name)
+
+
+@keras.saving.register_keras_serializable(package="semivit_tf")
+class ApplicationScaling(keras.layers.Layer):
+    """Scales pixels in [0, 255] by a network's own `preprocess_input`.
+
+    For networks that scale inside, such as EfficientNet, that changes nothing.
+
+    Args:
+        application: Name of the network, such as `"ResNet50V2"`.
+    """
+
+    def __init__(self, application, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.application = application
+        family = inspect.getmodule(find_application(application))
+        self.preprocess = family.preprocess_input
+
+    def call(self, images):
+        scaled = self.preprocess(ops.cast(images, "float32"))
+        return ops.cast(scaled, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        config = super().get_config()
+        config.pop("autocast", None)
+        return {**config, "application": self.application}
+
+
+def create_application(name, image_size, *, channels=3):
+    """Builds a network of `keras.applications` as a backbone.
+
+    Args:
+        name: Such as `"ResNet50V2"`, which starts from random weights;
+            `"ResNet50V2:imagenet"` downloads those of Keras, and
+            `"ResNet50V2:FILE.weights.h5"` reads a file of weights without a head.
+        image_size: Integer or tuple `(H, W)`.
+        channels: 1 or 3.
+
+    Returns:
+        An `AdaptedNetwork`.
+    """
+    name, _, weights = name.partition(":")
+    constructor = find_application(name)
+    if weights and name.startswith("EfficientNetB"):
+        # Its pixel statistics are weights that Keras reads once, at loading, and a
+        # part of its scaling is there for "imagenet" alone.
+        raise ValueError(
+            f"{name} cannot take weights without losing its scaling; EfficientNetV2 "
+            f"can. Received: {weights}"
+        )
+    size = (image_size,) * 2 if isinstance(image_size, int) else tuple(image_size)
+    network = constructor(
+        weights=weights or None,
+        include_top=False,
+        pooling="avg",
+        input_shape=(*size, 3),
+    )
+    return AdaptedNetwork(network, ApplicationScaling(name), size, channels=channels)
