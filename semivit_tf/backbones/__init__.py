@@ -4,12 +4,13 @@ import inspect
 
 from semivit_tf.backbones.convnext import CONVNEXT_SIZES, ConvNeXt
 from semivit_tf.backbones.keras_applications import create_application
+from semivit_tf.backbones.keras_hub import load_preset
 from semivit_tf.backbones.vit import VIT_SIZES, ViT
 
 # Each family's constructor, and the sizes that were published.
 FAMILIES = {"vit": (ViT, VIT_SIZES), "convnext": (ConvNeXt, CONVNEXT_SIZES)}
 # What makes a backbone of the rest of a name such as "keras_applications:ResNet50V2".
-ELSEWHERE = {"keras_applications": create_application}
+ELSEWHERE = {"keras_applications": create_application, "keras_hub": load_preset}
 
 
 def find_family(name):
@@ -47,7 +48,8 @@ def create_backbone(name, **overrides):
     Args:
         name: A published size such as `"vit_base_patch16"` or `"convnext_tiny"`;
             `"vit"` or `"convnext"`, with all sizes given in `overrides`; or a network
-            made elsewhere, such as `"keras_applications:ResNet50V2"`.
+            made elsewhere, such as `"keras_applications:ResNet50V2"` or
+            `"keras_hub:PRESET"`.
         **overrides: Constructor arguments, such as `image_size=224`.
 
     Returns:

@@ -122,8 +122,9 @@ class BackboneConfig(Settings):
 
     backbone: str = setting(
         "vit",
-        "vit, convnext, a published size such as vit_base_patch16 or convnext_tiny, or "
-        "keras_applications:<name>, such as keras_applications:ResNet50V2.",
+        "vit, convnext, a published size such as vit_base_patch16 or convnext_tiny, "
+        "keras_applications:<name>, such as keras_applications:ResNet50V2, or "
+        "keras_hub:<preset>, a name or a folder.",
     )
     patch_size: int | None = setting(None, "ViT: pixels on a side of a patch.", low=1)
     width: int | None = setting(None, "ViT: channels of a token.", low=1)
@@ -131,7 +132,7 @@ class BackboneConfig(Settings):
     heads: int | None = setting(None, "ViT: attention heads.", low=1)
     pooling: str | None = setting(
         None,
-        "ViT: features from the patches or one token.",
+        "ViT, KerasHub: features from all patches or the first token.",
         choices=("mean", "class_token"),
     )
     position_embedding: str | None = setting(

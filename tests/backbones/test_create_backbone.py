@@ -47,8 +47,8 @@ def test_free_sizes_are_all_given():
             {},
             "`name` should be one of: vit, vit_base_patch16, vit_huge_patch14, "
             "vit_huge_patch16, vit_large_patch16, vit_small_patch16, convnext, "
-            "convnext_base, convnext_small, convnext_tiny, keras_applications:<name>. "
-            "Received: name='resnet'",
+            "convnext_base, convnext_small, convnext_tiny, keras_applications:<name>, "
+            "keras_hub:<name>. Received: name='resnet'",
         ),
         ("keras_applications:", {}, "Received: name='keras_applications:'"),
     ],

@@ -19,6 +19,24 @@ def small_convnext(**options):
     return ConvNeXt(**{**arguments, "channels": 1, "stem_patch": 2, **options})
 
 
+def hub_preset(folder, scale=None, offset=None):
+    """Saves a preset of KerasHub, a ViT for 8x8 colour images; returns its folder."""
+    import keras_hub
+
+    network = keras_hub.models.ViTBackbone(
+        image_shape=(8, 8, 3),
+        patch_size=(4, 4),
+        num_layers=1,
+        num_heads=2,
+        hidden_dim=16,
+        mlp_dim=32,
+    )
+    network.save_to_preset(str(folder))
+    converter = keras_hub.layers.ViTImageConverter(scale=scale, offset=offset)
+    converter.save_to_preset(str(folder))
+    return folder
+
+
 def semi_batch(labeled=4, unlabeled=12, seed=0, classes=3):
     """A batch `({image, weak, strong, unlabeled_label}, label)` of noise."""
     generator = np.random.default_rng(seed)

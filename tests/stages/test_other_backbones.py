@@ -1,6 +1,7 @@
 """The command line with networks other than ViTs."""
 
 import json
+import sys
 
 import pytest
 
@@ -8,6 +9,7 @@ from semivit_tf.cli import main
 from semivit_tf.config.run import Config
 from semivit_tf.stages.run import Run
 from semivit_tf.training.checkpoints import read_arrays
+from tests.methods.small import hub_preset
 
 SHORT = [
     "--labels_per_class=2",
@@ -73,6 +75,27 @@ def test_a_network_of_keras_applications_goes_through_all_stages(tmp_path):
     assert run(f"--workdir={tmp_path}", *MOBILENET, *FLAT) == 0
     names = check_finished(tmp_path)
     assert {"adapted_network/00000", "head/kernel"} <= names
+
+
+def test_a_preset_of_keras_hub_goes_through_all_stages(tmp_path):
+    pytest.importorskip("keras_hub")
+    preset = hub_preset(tmp_path / "preset", scale=1 / 127.5, offset=-1.0)
+    folder = tmp_path / "run"
+    assert run(f"--workdir={folder}", f"--backbone=keras_hub:{preset}", *FLAT) == 0
+    assert {"adapted_network/00000", "head/kernel"} <= check_finished(folder)
+
+
+def test_a_preset_that_is_not_there_is_one_line(tmp_path, capsys):
+    pytest.importorskip("keras_hub")
+    flags = ["--backbone=keras_hub:absent", *FLAT, f"--workdir={tmp_path / 'run'}"]
+    assert "Unknown preset identifier" in error(capsys, *flags)
+    assert not (tmp_path / "run").exists()
+
+
+def test_keras_hub_is_asked_for_when_it_is_missing(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras_hub", None)
+    flags = ["--backbone=keras_hub:any", *FLAT, f"--workdir={tmp_path}"]
+    assert 'pip install "keras-hub>=0.32,<0.33"' in error(capsys, *flags)
 
 
 @pytest.mark.parametrize(
