@@ -48,6 +48,17 @@ class ApplicationScaling(keras.layers.Layer):
         return {**config, "application": self.application}
 
 
+def build_with_weights(constructor, weights, options):
+    """Returns the network with weights that are downloaded or read."""
+    try:
+        return constructor(weights=weights, **options)
+    except Exception as error:  # Keras raises a bare one when a download fails
+        raise ValueError(
+            f"{constructor.__name__} cannot be built with these weights: {error}. "
+            f"Received: {weights}"
+        ) from error
+
+
 def create_application(name, image_size, *, channels=3):
     """Builds a network of `keras.applications` as a backbone.
 
@@ -71,10 +82,9 @@ def create_application(name, image_size, *, channels=3):
             f"can. Received: {weights}"
         )
     size = (image_size,) * 2 if isinstance(image_size, int) else tuple(image_size)
-    network = constructor(
-        weights=weights or None,
-        include_top=False,
-        pooling="avg",
-        input_shape=(*size, 3),
-    )
+    options = {"include_top": False, "pooling": "avg", "input_shape": (*size, 3)}
+    if not weights:
+        network = constructor(weights=None, **options)
+    else:
+        network = build_with_weights(constructor, weights, options)
     return AdaptedNetwork(network, ApplicationScaling(name), size, channels=channels)

@@ -122,6 +122,27 @@ def test_a_file_of_weights_is_read(tmp_path):
         np.testing.assert_array_equal(read, written)
 
 
+def test_weights_of_keras_are_asked_for_by_name(tmp_path, monkeypatch):
+    file = tmp_path / "small.weights.h5"
+    source = create_application("MobileNetV3Small", 32)
+    source.network.save_weights(file)
+    asked = []
+
+    def get_file(name, url, **kwargs):
+        asked.append(name)
+        if len(asked) > 1:
+            raise Exception("URL fetch failure")
+        return file
+
+    monkeypatch.setattr("keras.src.utils.file_utils.get_file", get_file)
+    backbone = create_application("MobileNetV3Small:imagenet", 32)
+    assert asked == ["weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5"]
+    kernel, expected = (x.network.get_layer("conv").kernel for x in (backbone, source))
+    np.testing.assert_array_equal(kernel, expected)
+    with pytest.raises(ValueError, match="URL fetch failure. Received: imagenet"):
+        create_application("MobileNetV3Small:imagenet", 32)
+
+
 def test_mixed_precision_reaches_the_network_and_its_twin():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -174,7 +195,7 @@ def test_layer_decay_needs_layer_groups():
         ("vgg16", {}, "Received: 'vgg16'"),
         ("VGG16", {"image_size": 8}, "at least 32x32"),
         ("VGG16", {"channels": 4}, "`channels` should be 1 or 3. Received: 4"),
-        ("VGG16:absent.weights.h5", {}, "`weights`"),
+        ("VGG16:absent.weights.h5", {}, "these weights: .* absent.weights.h5$"),
         ("EfficientNetB0:x.weights.h5", {}, "EfficientNetV2 can. Received: x.weights"),
     ],
 )
