@@ -8,7 +8,7 @@ numbers are those of the counter-based generator SplitMix64.
 import numpy as np
 from scipy.special import ndtri
 
-from semivit_tf.augment.native import native
+from semivit_tf.augment.native import brief, native
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _MIX1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -17,16 +17,21 @@ _MIX2 = np.uint64(0x94D049BB133111EB)
 _QUANTILES = ndtri((np.arange(2**16) + 0.5) / 2**16).astype("float32")
 
 
-@native
+@brief
 def _scramble(bits):
     bits = (bits ^ (bits >> np.uint64(30))) * _MIX1
     bits = (bits ^ (bits >> np.uint64(27))) * _MIX2
     return bits ^ (bits >> np.uint64(31))
 
 
-@native
+@brief
 def _derive(key, number):
     return _scramble(key * _STEP + np.uint64(number) + _STEP)
+
+
+@brief
+def _image_key(seed, stream, epoch, index):
+    return _derive(_derive(_derive(seed, stream), epoch), index)
 
 
 def derive(key, number):
@@ -43,13 +48,11 @@ def image_key(seed, stream, epoch, index):
         epoch: Integer.
         index: Integer. The image's position in its source.
     """
-    key = np.uint64(int(seed) % 2**64)
-    for part in (stream, epoch, index):
-        key = derive(key, np.uint64(part))
-    return key
+    seed = np.uint64(int(seed) % 2**64)
+    return np.uint64(_image_key(seed, int(stream), int(epoch), int(index)))
 
 
-@native
+@brief
 def _uniforms(key, count):
     draws = np.empty(count)
     for place in range(count):

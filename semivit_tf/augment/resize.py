@@ -48,14 +48,14 @@ def _weights(start, length, count, limit):
 
 
 @native
-def _combine_rows(rows, first, number, weights):
-    """Returns the weighted sums of rows `[rows, length]` that `_weights` asks for.
+def _combine_rows(rows, first, number, weights, length):
+    """Returns the weighted sums of rows `[:, :length]` that `_weights` asks for.
 
     Of the rows' length nothing but loops over all of it is known: these are what the
     compiler makes wide.
     """
-    results = np.empty((len(first), rows.shape[1]), np.uint8)
-    total = np.empty(rows.shape[1], np.float32)
+    results = np.empty((len(first), length), np.uint8)
+    total = np.empty(length, np.float32)
     for place in range(len(first)):
         total[:] = 0.5
         for tap in range(number[place]):
@@ -109,25 +109,46 @@ def _turn_words(words):
     return turned
 
 
-def turned(rows):
-    """Returns the transpose of bytes, both sides filled up to multiples of eight.
+@native
+def _turned(rows, first, last, begin, end):
+    """Returns the transpose of a part of bytes, its sides filled up to eighths.
 
     Eight bytes are a word, and words move faster.
-
-    Args:
-        rows: uint8 array `[M, ...]`, taken as `[M, N]`; not necessarily contiguous.
     """
-    height, width = len(rows), math.prod(rows.shape[1:])
-    words = np.empty((height + -height % 8, width + -width % 8), "uint8")
-    words[:height, :width].reshape(rows.shape)[...] = rows
-    return _turn_words(words.view("uint64")).view("uint8")
+    height, width = last - first, end - begin
+    filled = np.empty((height + -height % 8, width + -width % 8), np.uint8)
+    for row in range(height):
+        line, seen = filled[row], rows[first + row][begin:end]
+        for column in range(width):
+            line[column] = seen[column]
+    return _turn_words(filled.view(np.uint64)).view(np.uint8)
+
+
+@native
+def _resize(image, top, left, box_height, box_width, rows, columns, mirrored):
+    height, width, channels = image.shape
+    across, beside, right = _weights(left, box_width, columns, width)
+    down, below, under = _weights(top, box_height, rows, height)
+    first, begin = down[0], across[0]
+    last, end = down[-1] + below[-1], across[-1] + beside[-1]
+    if mirrored:
+        across, beside, right = across[::-1], beside[::-1], right[::-1]
+    lines = image.reshape((height, width * channels))
+    sides = _turned(lines, first, last, begin * channels, end * channels)
+    sides = sides[: (end - begin) * channels].reshape((end - begin, -1))
+    narrow = _combine_rows(sides, across - begin, beside, right, sides.shape[1])
+    length = columns * channels
+    narrow = narrow.reshape((length, -1))
+    upright = _turned(narrow, 0, length, 0, narrow.shape[1])
+    small = _combine_rows(upright, down - first, below, under, length)
+    return small.reshape((rows, columns, channels))
 
 
 def resize(image, box, size, mirrored=False):
     """Resizes a box of an image.
 
     Args:
-        image: uint8 array `[H, W, C]`.
+        image: Contiguous uint8 array `[H, W, C]`.
         box: Tuple `(top, left, height, width)` in pixels, not necessarily whole.
         size: Tuple `(rows, columns)` of the result.
         mirrored: Bool. Whether left becomes right; it costs nothing here.
@@ -137,18 +158,5 @@ def resize(image, box, size, mirrored=False):
     """
     if tuple(box) == (0, 0, *image.shape[:2]) and tuple(size) == image.shape[:2]:
         return np.ascontiguousarray(image[:, ::-1]) if mirrored else image
-    height, width, channels = image.shape
-    top, left, box_height, box_width = (float(number) for number in box)
-    across, *beside = _weights(left, box_width, int(size[1]), width)
-    down, *below = _weights(top, box_height, int(size[0]), height)
-    columns = slice(across[0], across[-1] + beside[0][-1])
-    if mirrored:
-        across, beside = across[::-1], [part[::-1] for part in beside]
-    lines = slice(down[0], down[-1] + below[0][-1])
-    seen = image[lines, columns]
-    sides, length = turned(seen), size[1] * channels
-    sides = sides[: seen.shape[1] * channels].reshape(seen.shape[1], -1)
-    narrow = _combine_rows(sides, across - columns.start, *beside)
-    narrow = turned(narrow.reshape(length, -1))
-    small = _combine_rows(narrow, down - lines.start, *below)
-    return np.ascontiguousarray(small[:, :length]).reshape(*size, channels)
+    edges = (float(number) for number in box)
+    return _resize(np.ascontiguousarray(image), *edges, *size, bool(mirrored))
