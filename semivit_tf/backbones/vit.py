@@ -216,6 +216,15 @@ class ViT(keras.Model):
             return self.norm(tokens[:, 0])
         return self.norm(ops.mean(tokens[:, 1:], axis=1))
 
+    def class_attention(self, images):
+        """Returns where the class token looks, in the last block: `[B, heads, N]`."""
+        tokens = self.prepend_class_token(self.patch_tokens(images))
+        for block in self.blocks[:-1]:
+            tokens = block(tokens)
+        last = self.blocks[-1]
+        attention, _ = last.attention.attend(last.norm1(tokens))
+        return attention[:, :, 0, 1:]
+
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self.width)
 

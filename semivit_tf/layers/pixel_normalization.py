@@ -44,6 +44,14 @@ class PixelNormalization(keras.layers.Layer):
         )
         return ops.cast(normal, self.compute_dtype)
 
+    def to_pixels(self, normal):
+        """Returns what the layer made, as pixels again; not cut to [0, 255]."""
+        normal = ops.cast(normal, "float32")
+        pixels = normal * ops.array(self.std, "float32") + ops.array(
+            self.mean, "float32"
+        )
+        return pixels * 255.0
+
     def compute_output_shape(self, input_shape):
         return input_shape
 

@@ -43,7 +43,12 @@ class SelfAttention(keras.layers.Layer):
         self.qkv.build(input_shape)
         self.projection.build(input_shape)
 
-    def call(self, tokens):
+    def attend(self, tokens):
+        """Returns who attends to whom `[B, heads, N, N]`, and the values attended to.
+
+        Rows, of the attending token, add up to 1; the values are `[B, heads, N, D /
+        heads]`.
+        """
         count, width = tokens.shape[1], tokens.shape[2]
         head_width = width // self.heads
         qkv = ops.reshape(
@@ -51,7 +56,12 @@ class SelfAttention(keras.layers.Layer):
         )  # [B, N, 3, heads, D / heads]
         query, key, value = ops.unstack(ops.transpose(qkv, (2, 0, 3, 1, 4)), 3)
         scores = ops.matmul(query * head_width**-0.5, ops.swapaxes(key, -1, -2))
-        mixed = ops.matmul(ops.softmax(scores), value)  # [B, heads, N, D / heads]
+        return ops.softmax(scores), value
+
+    def call(self, tokens):
+        count, width = tokens.shape[1], tokens.shape[2]
+        attention, value = self.attend(tokens)
+        mixed = ops.matmul(attention, value)  # [B, heads, N, D / heads]
         joined = ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (-1, count, width))
         return self.projection(joined)
 

@@ -3,12 +3,17 @@
 from keras import ops
 
 
+def patch_statistics(patches):
+    """Returns mean and (unbiased) deviation of every patch `[..., P * P * C]`."""
+    mean = ops.mean(patches, axis=-1, keepdims=True)
+    squares = ops.sum(ops.square(patches - mean), axis=-1, keepdims=True)
+    return mean, ops.sqrt(squares / (patches.shape[-1] - 1) + 1e-6)
+
+
 def normalize_patches(patches):
     """Gives every patch `[..., P * P * C]` zero mean and unit (unbiased) variance."""
-    count = patches.shape[-1]
-    centred = patches - ops.mean(patches, axis=-1, keepdims=True)
-    variance = ops.sum(ops.square(centred), axis=-1, keepdims=True) / (count - 1)
-    return centred / ops.sqrt(variance + 1e-6)
+    mean, deviation = patch_statistics(patches)
+    return (patches - mean) / deviation
 
 
 def masked_patch_error(targets, predictions):

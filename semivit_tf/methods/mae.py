@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from semivit_tf.backbones.vit import ViT
-from semivit_tf.layers.patch_embedding import patchify
+from semivit_tf.layers.patch_embedding import patchify, unpatchify
 from semivit_tf.layers.position_embedding import PositionEmbedding
 from semivit_tf.layers.token_masking import (
     gather_tokens,
@@ -16,6 +16,7 @@ from semivit_tf.layers.transformer_block import TransformerBlock
 from semivit_tf.losses.masked_reconstruction import (
     masked_patch_error,
     normalize_patches,
+    patch_statistics,
 )
 from semivit_tf.methods.train_step import Method
 
@@ -168,10 +169,14 @@ class MAE(Method):
         tokens = self.backbone.transform(tokens, training=training)
         return self.backbone.norm(tokens)
 
+    def patches(self, images):
+        """Returns the normalised pixels of all patches: `[B, N, P * P * C]`."""
+        pixels = ops.cast(self.backbone.normalization(images), "float32")
+        return patchify(pixels, self.backbone.patch_size)
+
     def targets(self, images):
         """Returns what the decoder should predict: `[B, N, P * P * C]`."""
-        pixels = ops.cast(self.backbone.normalization(images), "float32")
-        patches = patchify(pixels, self.backbone.patch_size)
+        patches = self.patches(images)
         return normalize_patches(patches) if self.normalize_targets else patches
 
     def call(self, images, training=False):
@@ -191,6 +196,31 @@ class MAE(Method):
         error = masked_patch_error(self.targets(images), self.decoder(encoded, restore))
         mask = token_mask(restore, self.visible)
         return ops.sum(error * mask) / ops.maximum(ops.sum(mask), 1.0)
+
+    def pictures(self, images):
+        """Shows what the model sees of images and what it makes of that.
+
+        Args:
+            images: Tensor `[B, H, W, C]`.
+
+        Returns:
+            Tensor `[B, H, 3 W, C]` of pixels in [0, 255]: the image, the image with
+            hidden patches in grey, and with hidden patches rebuilt. Where targets are
+            normalised, a rebuilt patch is given the true one's mean and deviation.
+        """
+        shuffle, restore = self.draw_order(images)
+        rebuilt = self.decoder(self.encode(images, shuffle), restore)
+        rebuilt, patches = ops.cast(rebuilt, "float32"), self.patches(images)
+        if self.normalize_targets:
+            mean, deviation = patch_statistics(patches)
+            rebuilt = rebuilt * deviation + mean
+        hidden = token_mask(restore, self.visible)[:, :, None]
+        shown = []
+        for other in (patches, ops.zeros_like(patches), rebuilt):
+            joined = patches + hidden * (other - patches)
+            pixels = unpatchify(joined, self.backbone.patch_size, self.backbone.grid)
+            shown.append(self.backbone.normalization.to_pixels(pixels))
+        return ops.clip(ops.concatenate(shown, axis=2), 0.0, 255.0)
 
     def objective(self, batch):
         images = keras.utils.unpack_x_y_sample_weight(batch)[0]

@@ -125,3 +125,22 @@ def test_wrong_sizes_are_refused(options, message):
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(ValueError, match="vit_base_patch16.*Received: name='vit_tiny'"):
         create_backbone("vit_tiny")
+
+
+def test_the_class_token_attends_to_all_patches_and_itself():
+    model = small_vit(depth=2)
+    images = np.random.default_rng(0).uniform(0, 255, (3, 8, 8, 1)).astype("float32")
+    attention = np.asarray(model.class_attention(images))
+    assert attention.shape == (3, 2, 4) and attention.min() > 0
+    assert (attention.sum(axis=-1) < 1).all()  # the rest is for itself
+    # By hand, from the last block's kernel.
+    tokens = model.prepend_class_token(model.patch_tokens(images))
+    last = model.blocks[-1]
+    tokens = np.asarray(last.norm1(model.blocks[0](tokens)))
+    qkv = tokens @ last.attention.qkv.kernel.numpy() + last.attention.qkv.bias.numpy()
+    query, key = (qkv[..., part * 16 : part * 16 + 16] for part in (0, 1))
+    for head in range(2):
+        part = slice(8 * head, 8 * head + 8)
+        scores = np.einsum("bd,bnd->bn", query[:, 0, part], key[..., part]) / 8**0.5
+        weights = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(attention[:, head], weights[:, 1:], rtol=1e-4)

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from semivit_tf.backbones import create_backbone
+from semivit_tf.layers.patch_embedding import patchify
 from semivit_tf.layers.token_masking import random_token_order
 from semivit_tf.methods.mae import MAE
 from semivit_tf.training.checkpoints import load_weights, save_weights
@@ -166,3 +167,32 @@ def test_another_backbone_is_refused():
     inputs = keras.Input((8, 8, 1))
     with pytest.raises(ValueError, match="should be a ViT"):
         MAE(keras.Model(inputs, keras.layers.Flatten()(inputs)))
+
+
+def test_pictures_show_the_image_what_is_seen_and_what_is_made_of_it():
+    images = np.random.default_rng(0).uniform(20, 230, (5, 8, 8, 1)).astype("float32")
+    model = MAE(
+        small_vit(), mask_ratio=0.5, decoder_width=8, decoder_depth=1, decoder_heads=2
+    )
+    image, seen, made = np.split(np.asarray(model.pictures(images)), 3, axis=2)
+    np.testing.assert_allclose(image, images, atol=1e-3)
+    patches = patchify(seen - images, 4).numpy()
+    visible = np.abs(patches).max(axis=-1) < 1e-3
+    np.testing.assert_array_equal(visible.sum(axis=1), 2)
+    # Hidden patches are shown in the mean colour, 0.5, and rebuilt otherwise.
+    np.testing.assert_allclose(patchify(seen, 4)[~visible], 127.5, atol=1e-3)
+    np.testing.assert_allclose(
+        patchify(made, 4)[visible], patchify(images, 4)[visible], atol=1e-3
+    )
+    assert (np.abs(patchify(made - images, 4)[~visible]).max(axis=-1) > 1).all()
+    assert made.min() >= 0 and made.max() <= 255
+
+
+def test_a_perfect_prediction_is_the_image():
+    """Rebuilt patches get back the mean and deviation that targets were freed of."""
+    images = np.random.default_rng(1).uniform(20, 230, (2, 8, 8, 1)).astype("float32")
+    model = MAE(small_vit(), decoder_width=8, decoder_depth=1, decoder_heads=2)
+    targets = model.targets(images)
+    model.decoder = lambda encoded, restore: targets
+    made = np.asarray(model.pictures(images))[:, :, 16:]
+    np.testing.assert_allclose(made, images, atol=0.01)

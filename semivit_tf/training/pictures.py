@@ -1,0 +1,53 @@
+"""What does a network see, at some point of its training? A picture says it."""
+
+import pathlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from semivit_tf.whole_file import whole_path
+
+_SMALLEST_SIDE = 96  # of an image in a picture, so that a person can see it
+
+
+class Pictures(keras.callbacks.Callback):
+    """Writes pictures of the same images, after some epochs.
+
+    They lie in `pictures/`, as PNG files named by the epoch, and in TensorBoard's file.
+
+    Args:
+        folder: Path of the stage.
+        images: Array `[B, H, W, C]`.
+        draw: Function from images to a picture of each, `[B, H, M W, C]` in [0, 255].
+        epochs: Numbers of the epochs after which to draw.
+    """
+
+    def __init__(self, folder, images, draw, epochs):
+        super().__init__()
+        self.folder = pathlib.Path(folder)
+        self.images = images
+        self.draw = draw
+        self.epochs = frozenset(epochs)
+
+    def picture(self):
+        """Returns all pictures, one below the other: uint8 array `[H, W, C]`."""
+        drawn = np.asarray(self.draw(tf.constant(self.images)))
+        levels = np.rint(drawn).clip(0, 255).astype("uint8")
+        whole = levels.reshape(-1, *levels.shape[2:])
+        times = -(-_SMALLEST_SIDE // self.images.shape[1])
+        return whole.repeat(times, axis=0).repeat(times, axis=1)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch + 1 not in self.epochs:
+            return
+        picture = self.picture()
+        with whole_path(
+            self.folder / "pictures" / f"epoch-{epoch + 1:05d}.png"
+        ) as path:
+            path.write_bytes(tf.io.encode_png(picture).numpy())
+        writer = tf.summary.create_file_writer(str(self.folder / "tensorboard"))
+        step = int(self.model.optimizer.iterations.numpy())
+        with writer.as_default(step=step):
+            tf.summary.image("pictures", picture[None])
+        writer.close()
