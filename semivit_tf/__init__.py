@@ -31,6 +31,7 @@ _ROOMS = (
     "methods",
     "stages",
     "training",
+    "weights",
 )
 
 __all__ = sorted([*_PUBLIC, *_ROOMS])

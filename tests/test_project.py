@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "methods": {"backbones", "layers", "losses", "augment"},
     "data": {"augment"},
     "training": set(),
+    "weights": {"backbones", "layers"},
     "evaluation": set(),
     "export": {"augment"},
     "stages": {

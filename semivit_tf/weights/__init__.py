@@ -1,0 +1,1 @@
+"""Weights of other projects: safe readers, and rules for their names."""

@@ -1,0 +1,31 @@
+"""What is known of an array in a file before it is read?"""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from semivit_tf.weights.weights_error import WeightsError
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredArray:
+    """An array that stays in its file until it is asked for.
+
+    Attributes:
+        shape: Tuple of integers. Their product is no more than the file holds.
+        load: Function of nothing that returns the array.
+    """
+
+    shape: tuple
+    load: Callable
+
+    def read(self):
+        """Returns the array in float32; what is no finite number is refused."""
+        array = np.asarray(self.load())
+        if array.dtype.kind in "biuc":
+            raise WeightsError(f"weights should be floats. Received: {array.dtype}")
+        array = array.astype("float32")
+        if not np.isfinite(array).all():
+            raise WeightsError("weights should be finite. Received: NaN or infinity")
+        return array

@@ -1,0 +1,35 @@
+"""What is said when a file of weights cannot be used?"""
+
+import contextlib
+import zipfile
+import zlib
+
+from safetensors import SafetensorError
+
+
+class WeightsError(ValueError):
+    """A file of weights cannot be read or does not fit; one line says why."""
+
+
+@contextlib.contextmanager
+def blaming(path):
+    """Says of which file the block complains: all its failures are `WeightsError`."""
+    try:
+        yield
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
+    except FileNotFoundError as error:
+        raise WeightsError(f"{path} does not exist") from error
+    except (
+        EOFError,
+        MemoryError,
+        NotImplementedError,
+        OSError,
+        RecursionError,
+        SafetensorError,
+        ValueError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise WeightsError(f"{path} cannot be read: {reason}") from error
