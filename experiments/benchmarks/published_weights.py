@@ -192,14 +192,18 @@ def make_mae(image_size, patch, width, depth, heads, d_width, d_depth, d_heads):
     return MaskedAutoencoder()
 
 
+def interpolate(x, size):
+    """Resizes the last two axes as published code does."""
+    import torch
+
+    return torch.nn.functional.interpolate(
+        x, size=size, mode="bicubic", align_corners=False
+    )
+
+
 def resized_state(state, grid, patch_size):
     """Returns the weights of a ViT for another grid and other patches."""
     import torch
-
-    def interpolate(x, size):
-        return torch.nn.functional.interpolate(
-            x, size=size, mode="bicubic", align_corners=False
-        )
 
     table = state["pos_embed"]
     side = int((table.shape[1] - 1) ** 0.5)
@@ -556,6 +560,13 @@ def make_fixtures():
         {"model": original_convnext(convnext.state_dict())},
         FIXTURES / "convnext_original.pth",
     )
+
+    # === Resizing ===
+    kernel, cells = torch.randn(3, 2, 4, 4), torch.randn(1, 5, 2, 3)
+    expected["kernel"], expected["cells"] = kernel.numpy(), cells.numpy()
+    for side in (2, 7):
+        expected[f"kernel_{side}"] = interpolate(kernel, (side, side)).numpy()
+    expected["cells_5_4"] = interpolate(cells, (5, 4)).numpy()
 
     # === Tensors as PyTorch may keep them ===
     base = torch.arange(24, dtype=torch.float32) / 8 - 1

@@ -1,0 +1,90 @@
+"""What becomes of weights that are made for other patches?
+
+Both kinds are resized as published code does: PyTorch's bicubic interpolation, with
+half-pixel centres, coefficient -0.75 and no antialiasing.
+"""
+
+import math
+
+import numpy as np
+
+from semivit_tf.layers.position_embedding import bicubic_matrix, resize_position_grid
+from semivit_tf.weights.weights_error import WeightsError
+
+
+def grid_like(tokens, grid):
+    """Returns the grids of so many tokens that a table of a model may have.
+
+    That is a square, or one with the sides in the same relation as the model's.
+    """
+    found = set()
+    side = math.isqrt(tokens)
+    if side and side * side == tokens:
+        found.add((side, side))
+    rows = math.isqrt(tokens * grid[0] // grid[1])
+    if rows and tokens % rows == 0 and rows * grid[1] == tokens // rows * grid[0]:
+        found.add((rows, tokens // rows))
+    return found
+
+
+def find_grid(rows, grid, source_grid=None):
+    """Finds the grid of a position table, and whether it has a row for the class.
+
+    Args:
+        rows: Integer. Rows of the table.
+        grid: Tuple `(rows, columns)` of the model's table.
+        source_grid: The same of the file's, where it is known.
+
+    Returns:
+        Tuple `(grid, has_class_row)`.
+    """
+    if source_grid is not None:
+        found = {(tuple(source_grid), rows - math.prod(source_grid))}
+        found = {(known, extra) for known, extra in found if extra in (0, 1)}
+    else:
+        found = {
+            (known, extra)
+            for extra in (0, 1)
+            for known in grid_like(rows - extra, grid)
+        }
+        if rows - math.prod(grid) in (0, 1):
+            found.add((tuple(grid), rows - math.prod(grid)))
+    if len(found) != 1:
+        shown = (
+            " or ".join(f"{r}x{c}" for (r, c), _ in sorted(found)) or "no known grid"
+        )
+        raise WeightsError(
+            f"a position table of {rows} rows may be made for {shown}: `source_grid` "
+            "should say its rows and columns of patches"
+        )
+    return next(iter(found))
+
+
+def resize_positions(table, grid, source_grid=None):
+    """Resizes a position table to `[1 + N, D]` of another grid.
+
+    A table without a row for the class token gets one of zeros, which adds nothing.
+
+    Args:
+        table: Array of float32, `[1 + M, D]` or `[M, D]`.
+        grid: Tuple `(rows, columns)` of N tokens.
+        source_grid: Optional tuple `(rows, columns)` of M tokens.
+    """
+    known, has_class_row = find_grid(len(table), grid, source_grid)
+    first = table[:1] if has_class_row else np.zeros_like(table[:1])
+    cells = np.asarray(resize_position_grid(table[has_class_row:], known, grid))
+    return np.concatenate([first, cells])
+
+
+def resize_patches(kernel, channels, patch_size):
+    """Resizes the kernel `[p * p * C, D]` of a patch embedding to `[P * P * C, D]`."""
+    side = math.isqrt(len(kernel) // channels)
+    if side * side * channels != len(kernel):
+        raise WeightsError(
+            f"a patch kernel should have square patches of {channels} channels. "
+            f"Received: {len(kernel)} values a patch"
+        )
+    matrix = bicubic_matrix(side, patch_size)
+    cells = kernel.reshape(side, side, channels, -1)
+    cells = np.einsum("yr,xc,rckd->yxkd", matrix, matrix, cells, optimize=True)
+    return cells.reshape(patch_size**2 * channels, -1)
