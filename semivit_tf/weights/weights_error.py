@@ -17,7 +17,7 @@ def blaming(path):
     try:
         yield
     except WeightsError as error:
-        raise WeightsError(f"{path}: {error}") from error
+        raise WeightsError(f"{path}: {_in_one_line(error)}") from error
     except FileNotFoundError as error:
         raise WeightsError(f"{path} does not exist") from error
     except (
@@ -31,5 +31,8 @@ def blaming(path):
         zipfile.BadZipFile,
         zlib.error,
     ) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise WeightsError(f"{path} cannot be read: {reason}") from error
+        raise WeightsError(f"{path} cannot be read: {_in_one_line(error)}") from error
+
+
+def _in_one_line(error):
+    return " ".join(str(error).split()) or type(error).__name__

@@ -8,6 +8,7 @@ import zipfile
 
 import numpy as np
 
+from semivit_tf.weights.checkpoint_file import open_checkpoint
 from semivit_tf.weights.torch_file import MAGIC
 
 FIXTURES = pathlib.Path(__file__).parent / "fixtures"
@@ -17,6 +18,13 @@ def expected():
     """What PyTorch answered, and was asked; see published_weights.py --fixtures."""
     with np.load(FIXTURES / "expected.npz", allow_pickle=False) as file:
         return dict(file)
+
+
+def arrays_of(file):
+    """The arrays of a file by name."""
+    with open_checkpoint(FIXTURES / file) as opened:
+        (arrays,) = opened.networks.values()
+        return {name: np.array(array.read()) for name, array in arrays.items()}
 
 
 def zipped(program, storages=(), folder="archive"):

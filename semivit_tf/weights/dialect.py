@@ -1,0 +1,60 @@
+"""What does a published file call our weights?
+
+A dialect is a dict from a published name to the `Place` of its array. Names of ours are
+those of `save_weights`, without the name of the backbone.
+"""
+
+import dataclasses
+
+from semivit_tf.weights.layouts import DENSE, VECTOR, same
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where a published array goes.
+
+    Attributes:
+        name: The name of our weight.
+        layout: See `layouts`.
+        part: None, or which third of our last axis it is: 0 for queries, 1 for keys, 2
+            for values.
+    """
+
+    name: str
+    layout: tuple
+    part: int | None = None
+
+
+def dense(published, ours, layout=DENSE, part=None):
+    """Returns the entries of a layer with kernel and bias, as PyTorch names them."""
+    return {
+        f"{published}.weight": Place(f"{ours}/kernel", layout, part),
+        f"{published}.bias": Place(f"{ours}/bias", VECTOR, part),
+    }
+
+
+def norm(published, ours):
+    """Returns the entries of a layer norm, as PyTorch names them."""
+    return {
+        f"{published}.weight": Place(f"{ours}/gamma", VECTOR),
+        f"{published}.bias": Place(f"{ours}/beta", VECTOR),
+    }
+
+
+def our_own(targets, names):
+    """Returns the dialect of `save_weights`, as far as a file's names speak it.
+
+    A classifier's file has the backbone's name in front, which may be any.
+    """
+    found = {}
+    for name in names:
+        first, _, rest = name.partition("/")
+        ours = name if name in targets else rest if first != "decoder" else None
+        if ours in targets:
+            found[name] = Place(ours, same(len(targets[ours].shape)))
+    return found
+
+
+def without(dialect, prefixes):
+    """Returns a dialect that does not know the published names that start so."""
+    return {n: place for n, place in dialect.items() if not n.startswith(prefixes)}

@@ -1,0 +1,178 @@
+"""Which array of a file goes into which weight of a network?"""
+
+import dataclasses
+
+import numpy as np
+
+from semivit_tf.weights.coverage import few
+from semivit_tf.weights.layouts import our_shape, to_ours
+from semivit_tf.weights.network import HEAD
+from semivit_tf.weights.weights_error import WeightsError
+
+# Wrappers of training code around a network, the outermost first.
+PREFIXES = ("module.", "_orig_mod.", "backbone.", "vit.", "deit.")
+PREFIXES += ("opt/", "target/", "params/")
+HEADS = ("auto", "keep", "drop")
+
+
+@dataclasses.dataclass
+class Match:
+    """What of a file goes where in one network.
+
+    Attributes:
+        sources: Dict from our name to a list of `(place, name in the file, array)`.
+        dropped: See `Coverage`; so are the others.
+        fresh: Dict.
+        missing: List.
+        unexpected: List.
+    """
+
+    sources: dict = dataclasses.field(default_factory=dict)
+    dropped: dict = dataclasses.field(default_factory=dict)
+    fresh: dict = dataclasses.field(default_factory=dict)
+    missing: list = dataclasses.field(default_factory=list)
+    unexpected: list = dataclasses.field(default_factory=list)
+
+    def leave_out(self, name, there, here):
+        """Leaves one of our weights as it is, with reasons for both sides."""
+        for _, published, _ in self.sources.pop(name, ()):
+            self.dropped[published] = there
+        self.fresh[name] = here
+
+
+def unwrap(name):
+    """Returns a published name without what training code put in front."""
+    for prefix in PREFIXES:
+        name = name.removeprefix(prefix)
+    return name
+
+
+def match(network, arrays, head="auto", skip=()):
+    """Finds what of a file goes where.
+
+    Args:
+        network: `Network`.
+        arrays: Dict from a name in the file to its `StoredArray`.
+        head: See `load_published`.
+        skip: Tuple of prefixes of our names.
+
+    Returns:
+        A `Match`.
+    """
+    known = {}
+    for name in arrays:
+        if unwrap(name) in known:
+            raise WeightsError(f"two of its weights are named {unwrap(name)[:80]}")
+        known[unwrap(name)] = name
+    dialects = network.dialects(list(known))
+    dialect = max(dialects, key=lambda names: len(names.keys() & known.keys()))
+    if not dialect.keys() & known.keys():
+        raise WeightsError(
+            f"none of its weights belongs to a {network.kind}. Received: {few(known)}"
+        )
+    result = Match()
+    for bare, name in known.items():
+        place = dialect.get(bare)
+        if place is not None and place.name in network.weights:
+            entry = (place, name, arrays[name])
+            result.sources.setdefault(place.name, []).append(entry)
+        elif reason := network.reason_to_drop(bare):
+            result.dropped[name] = reason
+        else:
+            result.unexpected.append(name)
+    for ours in network.weights:
+        if ours.startswith(skip):
+            result.leave_out(ours, "skipped, as asked", "skipped, as asked")
+        elif ours not in result.sources:
+            reason = network.naming.reason_to_stay(ours, result.dropped)
+            if reason:
+                result.fresh[ours] = reason
+    if network.has_head:
+        _settle_head(result, network, head)
+    result.sources = {
+        ours: sorted(result.sources[ours], key=lambda source: str(source[0].part))
+        for ours in network.weights
+        if ours in result.sources
+    }
+    result.missing = [
+        ours
+        for ours in network.weights
+        if ours not in result.sources and ours not in result.fresh
+    ]
+    return result
+
+
+def _settle_head(result, network, head):
+    """Decides whether the linear head of the file is taken."""
+    if head == "keep":
+        return
+    there = here = None
+    found = [result.sources.get(name) for name in HEAD]
+    if head == "drop":
+        there = here = "the head should not be loaded"
+    elif not all(found):
+        there = here = "the file has no whole head"
+    elif "norm/gamma" in result.fresh:
+        there = here = "the head was trained on features that are normalised elsewhere"
+    else:
+        there, here = _compare_heads(network, found)
+    if here:
+        for name in HEAD:
+            result.leave_out(name, there, here)
+
+
+def _compare_heads(network, found):
+    """Returns reasons, for both sides, why the file's head does not fit; or Nones."""
+    for name, ((place, _, array), *_) in zip(HEAD, found, strict=True):
+        shape, wanted = array.shape, tuple(network.weights[name].shape)
+        if our_shape(place.layout, shape) != wanted:
+            there = (
+                f"the head is {our_shape(place.layout, shape)}, the model's {wanted}"
+            )
+            return there, "the file's head has another shape"
+    return None, None
+
+
+def read(network, name, sources, resizer=None):
+    """Reads the array of one of our weights.
+
+    Args:
+        network: `Network`.
+        name: Our name.
+        sources: List of `(place, name in the file, array)`.
+        resizer: Optional function of the array that makes it fit.
+
+    Returns:
+        Tuple `(array, shape)`, the second being that of the file's array, as ours.
+    """
+    wanted = tuple(network.weights[name].shape)
+    published = few([published for _, published, _ in sources])
+    parts = {place.part: (place.layout, array) for place, _, array in sources}
+    expected = wanted
+    if set(parts) == {0, 1, 2}:
+        expected = (*wanted[:-1], wanted[-1] // 3)
+    elif set(parts) != {None}:
+        raise WeightsError(f"{name} should be whole or in three parts: {published}")
+    if len(parts) != len(sources):
+        raise WeightsError(f"{name} is there more than once: {published}")
+    found = []
+    for part in sorted(parts, key=str):
+        layout, array = parts[part]
+        shape = our_shape(layout, array.shape)
+        fits = shape == expected
+        if resizer is not None and shape is not None and 0 not in shape:
+            fits = shape[-1] == wanted[-1]
+        if not fits:
+            raise WeightsError(
+                f"{published} should fit {name} of shape {expected}. "
+                f"Received: {array.shape}"
+            )
+        try:
+            found.append(to_ours(array.read(), layout))
+        except WeightsError as error:
+            raise WeightsError(f"{published}: {error}") from error
+    array = np.concatenate(found, axis=-1)
+    shape = array.shape
+    if resizer is not None and shape != wanted:
+        array = resizer(array)
+    return array, shape

@@ -1,0 +1,85 @@
+"""Which networks of a model can get published weights, and by which names?"""
+
+import dataclasses
+
+from semivit_tf.backbones.vit import ViT
+from semivit_tf.weights.dialect import our_own
+from semivit_tf.weights.vit_naming import ViTNaming
+from semivit_tf.weights.weights_error import WeightsError
+
+HEAD = ("head/kernel", "head/bias")
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """A backbone with what stands on it.
+
+    Attributes:
+        kind: The backbone's class in words.
+        weights: Dict from our name of a weight to its Keras variable.
+        naming: What files say of such a network.
+    """
+
+    kind: str
+    weights: dict
+    naming: object
+
+    @property
+    def has_head(self):
+        """Whether there is a linear head."""
+        return HEAD[0] in self.weights
+
+    def dialects(self, names):
+        """Returns the dialects that a file with these names may speak."""
+        return [*self.naming.published(), our_own(self.weights, names)]
+
+    def reason_to_drop(self, name):
+        """Returns why a weight of a file is rightly left out, or None."""
+        if name.startswith(("head.mlp.", "head.last_layer.")):
+            return "it belongs to the projection head of pre-training"
+        heads = ("head.weight", "head.bias", "head.fc.", "head/", "classifier.")
+        if name.startswith(heads) and not self.has_head:
+            return "the model has no linear head"
+        return self.naming.reason_to_drop(name)
+
+
+def find_targets(model):
+    """Returns the networks of a model by name: `student` and `teacher`, or one `""`."""
+    if hasattr(model, "student") and hasattr(model, "teacher"):
+        found = {"student": model.student, "teacher": model.teacher}
+    else:
+        found = {"": model}
+    return {name: describe(network) for name, network in found.items()}
+
+
+def describe(model):
+    """Returns the `Network` of a backbone, or of a model that has one.
+
+    What stands on a backbone is known by its attributes: a dense `head`, a `decoder`.
+    """
+    backbone = getattr(model, "backbone", model)
+    weights = _inside(backbone)
+    if isinstance(backbone, ViT):
+        decoder = getattr(model, "decoder", None)
+        naming = ViTNaming(backbone, decoder)
+        if decoder is not None:
+            found = _inside(decoder).items()
+            weights |= {f"decoder/{name}": weight for name, weight in found}
+    else:
+        raise WeightsError(
+            "`model` should be a ViT, or have one as its backbone. "
+            f"Received: {type(backbone).__name__}"
+        )
+    head = getattr(model, "head", None)
+    if hasattr(head, "kernel") and hasattr(head, "bias"):
+        weights |= dict(zip(HEAD, (head.kernel, head.bias), strict=True))
+    return Network(type(backbone).__name__, weights, naming)
+
+
+def _inside(layer):
+    """Returns the weights of a layer by their paths inside it."""
+    paths = {}
+    for weight in layer.weights:
+        parts = weight.path.split("/")
+        paths["/".join(parts[parts.index(layer.name) + 1 :])] = weight
+    return paths

@@ -1,0 +1,146 @@
+"""How do published weights get into a model of ours?"""
+
+from semivit_tf.weights.checkpoint_file import NETWORKS, WHOLE, open_checkpoint
+from semivit_tf.weights.coverage import Coverage, few
+from semivit_tf.weights.matching import HEADS, match, read
+from semivit_tf.weights.network import find_targets
+from semivit_tf.weights.weights_error import WeightsError, blaming
+
+# Which key is the trained network where another is its moving average.
+TRAINED = {"model_ema": "model", "state_dict_ema": "state_dict"}
+
+
+def load_published(
+    model,
+    path,
+    *,
+    network="auto",
+    head="auto",
+    skip=(),
+    source_grid=None,
+    allow_missing=False,
+    allow_unexpected=False,
+):
+    """Loads the weights of a published file into a model, or of our own.
+
+    Files of PyTorch (of either kind), safetensors and `.npz` are told apart by their
+    first bytes; their weights may be named as by MAE, DINO, timm, DeiT, Semi-ViT,
+    Hugging Face's transformers, the JAX release of ViT, or `save_weights`. No file runs
+    code. Position tables and patch kernels of other sizes are resized. The model is
+    changed only if everything fits.
+
+    Args:
+        model: A backbone, or a method around one. Of a method with a student and a
+            teacher both are loaded.
+        path: File.
+        network: Which network of the file, by its key, such as `"model"` or
+            `"student"`. `"auto"`: the one that predicts best, a moving average or
+            teacher; but a student gets `model` where a teacher gets `model_ema`.
+        head: `"keep"`: the linear head has to fit; `"drop"`: it stays as it is;
+            `"auto"`: it is taken where it fits.
+        skip: Prefixes of weights of the model that stay as they are, as in
+            `load_weights`.
+        source_grid: Tuple `(rows, columns)` of the file's position table, where it
+            cannot be told from its length.
+        allow_missing: Bool. Whether weights of the model may get nothing.
+        allow_unexpected: Bool. Whether the file may hold weights that nothing knows.
+
+    Returns:
+        A `Coverage`.
+
+    Raises:
+        WeightsError: If the file cannot be read or does not fit.
+    """
+    if head not in HEADS:
+        raise WeightsError(f"`head` should be one of: {HEADS}. Received: {head!r}")
+    targets = find_targets(model)
+    if head == "keep" and not any(target.has_head for target in targets.values()):
+        raise WeightsError('`head` should not be "keep" for a model without a head')
+    skip = skip if isinstance(skip, str) else tuple(skip)
+    loaded, reports = {}, {}
+    with blaming(path), open_checkpoint(path) as file:
+        for role, target in targets.items():
+            source = choose(file.networks, network, role)
+            twin = next((r for r in reports if reports[r].source == source), None)
+            if twin is not None:
+                loaded[role], reports[role] = loaded[twin], reports[twin]
+                continue
+            found = match(target, file.networks[source], head, skip)
+            _refuse(found, allow_missing, allow_unexpected)
+            resizers = target.naming.resizers(source_grid or file.grid)
+            loaded[role], resized = {}, {}
+            for name, sources in found.sources.items():
+                array, shape = read(target, name, sources, resizers.get(name))
+                loaded[role][name] = array
+                if shape != array.shape:
+                    resized[name] = (shape, array.shape)
+            reports[role] = Coverage(
+                path=str(path),
+                source=source,
+                loaded={
+                    name: tuple(published for _, published, _ in sources)
+                    for name, sources in found.sources.items()
+                },
+                resized=resized,
+                dropped=found.dropped,
+                fresh=found.fresh,
+                missing=tuple(found.missing),
+                unexpected=tuple(found.unexpected),
+            )
+    for role, target in targets.items():
+        for name, array in loaded[role].items():
+            target.weights[name].assign(array)
+    return _joined(reports)
+
+
+def choose(networks, wanted, role):
+    """Returns the key of the network of a file that a role gets."""
+    if wanted != "auto":
+        if wanted not in networks:
+            raise WeightsError(
+                f"`network` should be one of: {', '.join(networks)}. "
+                f"Received: network={wanted!r}"
+            )
+        return wanted
+    best = next(key for key in (*NETWORKS, WHOLE) if key in networks)
+    trained = TRAINED.get(best)
+    return trained if role == "student" and trained in networks else best
+
+
+def _refuse(found, allow_missing, allow_unexpected):
+    if found.missing and not allow_missing:
+        raise WeightsError(
+            f"{len(found.missing)} weights of the model are missing: "
+            f"{few(found.missing)} (`allow_missing` leaves them as they are)"
+        )
+    if found.unexpected and not allow_unexpected:
+        raise WeightsError(
+            f"{len(found.unexpected)} weights are unexpected: "
+            f"{few(found.unexpected)} (`allow_unexpected` leaves them out)"
+        )
+
+
+def _joined(reports):
+    """Returns the one report, or that of student and teacher together."""
+    if list(reports) == [""]:
+        return reports[""]
+    sources = {role: report.source for role, report in reports.items()}
+    ours = {
+        field: {
+            f"{role}/{name}": value
+            for role, report in reports.items()
+            for name, value in getattr(report, field).items()
+        }
+        for field in ("loaded", "resized", "fresh")
+    }
+    first, second = reports.values()
+    return Coverage(
+        path=first.path,
+        source=", ".join(f"{role}: {source}" for role, source in sources.items()),
+        **ours,
+        dropped=first.dropped | second.dropped,
+        missing=tuple(
+            f"{r}/{n}" for r, report in reports.items() for n in report.missing
+        ),
+        unexpected=tuple(dict.fromkeys(first.unexpected + second.unexpected)),
+    )

@@ -1,0 +1,94 @@
+"""Which weights of a published ViT are for ours, and which are not?"""
+
+import functools
+import json
+
+from semivit_tf.weights.dialect import without
+from semivit_tf.weights.layouts import PATCHES, TOKENS
+from semivit_tf.weights.resizing import resize_patches, resize_positions
+from semivit_tf.weights.vit_names import (
+    decoder_names,
+    jax_names,
+    split_names,
+    timm_names,
+    transformers_names,
+)
+
+# What files call a norm that acts on each token.
+TOKEN_NORMS = ("norm.", "layernorm.", "Transformer/encoder_norm/")
+MEAN_NORM = "fc_norm."
+BEFORE_THE_MEAN = "it normalises tokens, the model's norm their mean"
+
+
+class ViTNaming:
+    """What files say of a ViT, alone or with a decoder of MAE.
+
+    Args:
+        backbone: `ViT`.
+        decoder: A decoder of MAE, or None.
+    """
+
+    def __init__(self, backbone, decoder=None):
+        self.backbone = backbone
+        self.decoder = decoder
+        # MAE's decoder gets tokens, normalised each by itself.
+        self.norm_of_mean = decoder is None and backbone.pooling == "mean"
+
+    def published(self):
+        """Returns the dialects of published files, timm's first."""
+        depth = self.backbone.depth
+        timm = timm_names(depth, MEAN_NORM[:-1] if self.norm_of_mean else "norm")
+        if self.decoder is not None:
+            timm |= decoder_names(self.decoder.depth)
+        others = [jax_names(depth), transformers_names(depth)]
+        if self.norm_of_mean:
+            others = [without(dialect, TOKEN_NORMS) for dialect in others]
+        return [timm | split_names(depth), *others]
+
+    def folded_sides(self):
+        """Returns the lengths of published axes that are one with us, by layout."""
+        side = self.backbone.patch_size
+        return {TOKENS: {0: 1}, PATCHES: {2: side, 3: side}}
+
+    def metadata(self):
+        """Returns what a file should say besides the weights."""
+        return {"grid": json.dumps(self.backbone.grid)}
+
+    def reason_to_drop(self, name):
+        """Returns why a file's weight is rightly left out, or None."""
+        if name.startswith(("mask_token", "decoder_", "decoder/")):
+            return "the model has no decoder" if self.decoder is None else None
+        if name.startswith(TOKEN_NORMS) and self.norm_of_mean:
+            return BEFORE_THE_MEAN
+        if name.startswith(MEAN_NORM):
+            return "it normalises the mean of tokens, the model's norm tokens"
+        return None
+
+    def reason_to_stay(self, name, dropped):
+        """Returns why a weight of ours rightly gets nothing from the file, or None.
+
+        Args:
+            name: Our name.
+            dropped: Dict from what was left out to the reason.
+        """
+        if name.startswith("norm/") and BEFORE_THE_MEAN in dropped.values():
+            return "the file has no norm of the mean of tokens"
+        return None
+
+    def resizers(self, source_grid=None):
+        """Returns functions of the arrays that may be made for other patches."""
+        tables = {"": self.backbone.grid}
+        if self.decoder is not None:
+            tables["decoder/"] = self.decoder.grid
+        resizers = {
+            f"{prefix}positions/position_table": functools.partial(
+                resize_positions, grid=grid, source_grid=source_grid
+            )
+            for prefix, grid in tables.items()
+        }
+        resizers["patch_embedding/kernel"] = functools.partial(
+            resize_patches,
+            channels=self.backbone.channels,
+            patch_size=self.backbone.patch_size,
+        )
+        return resizers
