@@ -1,0 +1,37 @@
+"""How do our weights reach other tools? In a file named as timm names them."""
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from semivit_tf.weights.layouts import to_published
+from semivit_tf.weights.network import find_targets
+from semivit_tf.weights.weights_error import WeightsError
+from semivit_tf.whole_file import whole_path
+
+
+def save_timm(model, path):
+    """Writes a backbone, and its linear head, to a `.safetensors` file as timm would.
+
+    The file is there whole or not at all. The published pixels are normalised before
+    the network; a model of ours normalises inside, and takes pixels in [0, 255].
+
+    Args:
+        model: A backbone, or a method with one, such as `Classifier`.
+        path: File.
+    """
+    targets = find_targets(model)
+    if list(targets) != [""]:
+        raise WeightsError(
+            "`model` should be one network, such as the teacher of a method. "
+            f"Received: {type(model).__name__}"
+        )
+    network = targets[""]
+    folded = network.naming.folded_sides()
+    arrays = {}
+    for name, place in network.naming.published()[0].items():
+        if place.part is None and place.name in network.weights:
+            array = network.weights[place.name].numpy()
+            array = to_published(array, place.layout, folded.get(place.layout, {}))
+            arrays[name] = np.array(array, "float32", order="C")
+    with whole_path(path) as aside:
+        save_file(arrays, aside, metadata={"format": "pt", **network.naming.metadata()})
