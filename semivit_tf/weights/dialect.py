@@ -4,9 +4,13 @@ A dialect is a dict from a published name to the `Place` of its array. Names of 
 those of `save_weights`, without the name of the backbone.
 """
 
+import collections
 import dataclasses
 
 from semivit_tf.weights.layouts import DENSE, VECTOR, same
+
+# What is beside a backbone, whose name is not in front.
+BESIDE = ("decoder", "head")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,11 +49,23 @@ def our_own(targets, names):
     """Returns the dialect of `save_weights`, as far as a file's names speak it.
 
     A classifier's file has the backbone's name in front, which may be any.
+
+    Args:
+        targets: Dict from our names to weights.
+        names: The names in the file.
     """
-    found = {}
+    wrappers = collections.Counter()
     for name in names:
         first, _, rest = name.partition("/")
-        ours = name if name in targets else rest if first != "decoder" else None
+        wrappers[""] += name in targets
+        wrappers[f"{first}/"] += rest in targets and first not in BESIDE
+    wrapper = max(wrappers, key=wrappers.get, default="")
+    found = {}
+    for name in names:
+        if name.partition("/")[0] in BESIDE:
+            ours = name
+        else:
+            ours = name.removeprefix(wrapper) if name.startswith(wrapper) else None
         if ours in targets:
             found[name] = Place(ours, same(len(targets[ours].shape)))
     return found

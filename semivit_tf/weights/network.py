@@ -2,7 +2,9 @@
 
 import dataclasses
 
+from semivit_tf.backbones.convnext import ConvNeXt
 from semivit_tf.backbones.vit import ViT
+from semivit_tf.weights.convnext_naming import ConvNeXtNaming
 from semivit_tf.weights.dialect import our_own
 from semivit_tf.weights.vit_naming import ViTNaming
 from semivit_tf.weights.weights_error import WeightsError
@@ -65,9 +67,11 @@ def describe(model):
         if decoder is not None:
             found = _inside(decoder).items()
             weights |= {f"decoder/{name}": weight for name, weight in found}
+    elif isinstance(backbone, ConvNeXt):
+        naming = ConvNeXtNaming(backbone)
     else:
         raise WeightsError(
-            "`model` should be a ViT, or have one as its backbone. "
+            "`model` should be a ViT or a ConvNeXt, or have one as its backbone. "
             f"Received: {type(backbone).__name__}"
         )
     head = getattr(model, "head", None)

@@ -1,0 +1,86 @@
+"""What do published files call the weights of a ConvNeXt?"""
+
+from semivit_tf.weights.dialect import Place, dense, norm
+from semivit_tf.weights.layouts import CONVOLUTION, DEPTHWISE, VECTOR
+
+
+def timm_names(depths):
+    """Returns the names of timm, for so many blocks a stage."""
+    names = {
+        **dense("stem.0", "stem", CONVOLUTION),
+        **norm("stem.1", "stem_norm"),
+        **norm("head.norm", "norm"),
+        **dense("head.fc", "head"),
+    }
+    for stage, depth in enumerate(depths):
+        if stage:
+            there, here = f"stages.{stage}.downsample", f"downsample{stage}"
+            names |= norm(f"{there}.0", f"{here}_norm")
+            names |= dense(f"{there}.1", here, CONVOLUTION)
+        for index in range(depth):
+            there, here = f"stages.{stage}.blocks.{index}", f"stage{stage}_block{index}"
+            names |= {
+                f"{there}.gamma": Place(f"{here}/scale", VECTOR),
+                **dense(f"{there}.conv_dw", f"{here}/depthwise", DEPTHWISE),
+                **norm(f"{there}.norm", f"{here}/norm"),
+                **dense(f"{there}.mlp.fc1", f"{here}/mlp/expand"),
+                **dense(f"{there}.mlp.fc2", f"{here}/mlp/contract"),
+            }
+    return names
+
+
+def original_names(depths):
+    """Returns the names of the original release, which Semi-ViT uses too."""
+    names = {**norm("norm", "norm"), **dense("head", "head")}
+    for stage, depth in enumerate(depths):
+        there = f"downsample_layers.{stage}"
+        if stage:
+            names |= norm(f"{there}.0", f"downsample{stage}_norm")
+            names |= dense(f"{there}.1", f"downsample{stage}", CONVOLUTION)
+        else:
+            names |= dense(f"{there}.0", "stem", CONVOLUTION)
+            names |= norm(f"{there}.1", "stem_norm")
+        for index in range(depth):
+            there, here = f"stages.{stage}.{index}", f"stage{stage}_block{index}"
+            names |= {
+                f"{there}.gamma": Place(f"{here}/scale", VECTOR),
+                **dense(f"{there}.dwconv", f"{here}/depthwise", DEPTHWISE),
+                **norm(f"{there}.norm", f"{here}/norm"),
+                **dense(f"{there}.pwconv1", f"{here}/mlp/expand"),
+                **dense(f"{there}.pwconv2", f"{here}/mlp/contract"),
+            }
+    return names
+
+
+class ConvNeXtNaming:
+    """What files say of a ConvNeXt; see `ViTNaming`, whose methods it shares.
+
+    Args:
+        backbone: `ConvNeXt`.
+    """
+
+    def __init__(self, backbone):
+        self.backbone = backbone
+
+    def published(self):
+        """Returns the dialects of published files, timm's first."""
+        depths = self.backbone.depths
+        return [timm_names(depths), original_names(depths)]
+
+    def folded_sides(self):
+        """Returns nothing: all published axes are axes with us."""
+        return {}
+
+    def metadata(self):
+        """Returns nothing: the weights say all."""
+        return {}
+
+    def reason_to_drop(self, name):
+        """Returns None: nothing of a file is rightly left out."""
+
+    def reason_to_stay(self, name, dropped):
+        """Returns None: nothing of ours rightly gets nothing."""
+
+    def resizers(self, source_grid=None):
+        """Returns nothing: no weight depends on the size of images."""
+        return {}
