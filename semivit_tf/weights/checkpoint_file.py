@@ -8,6 +8,7 @@ import zipfile
 from safetensors import safe_open
 
 from semivit_tf.weights.npz_file import read_npz
+from semivit_tf.weights.resizing import is_grid
 from semivit_tf.weights.safetensors_file import read_safetensors
 from semivit_tf.weights.stored_array import StoredArray
 from semivit_tf.weights.torch_file import LEGACY_START, read_legacy, read_zip
@@ -24,6 +25,8 @@ NETWORKS = (
     "student",
 )
 WHOLE = "the whole file"
+# What our files say in their metadata: the rows and columns of the position table.
+GRID = "semivit_tf.grid"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,9 +96,9 @@ def _arrays(content):
 
 
 def _grid(metadata):
-    if "grid" not in metadata:
+    if GRID not in metadata:
         return None
-    grid = json.loads(metadata["grid"])
-    if not isinstance(grid, list) or [type(side) for side in grid] != [int, int]:
-        raise WeightsError("the file's grid should be two integers")
+    grid = json.loads(metadata[GRID])
+    if not is_grid(grid):
+        raise WeightsError(f"its {GRID} should be two positive integers")
     return tuple(grid)

@@ -71,9 +71,8 @@ class ConvNeXtNaming:
         """Returns nothing: all published axes are axes with us."""
         return {}
 
-    def metadata(self):
-        """Returns nothing: the weights say all."""
-        return {}
+    def grid(self):
+        """Returns None: there is no position table."""
 
     def reason_to_drop(self, name):
         """Returns None: nothing of a file is rightly left out."""

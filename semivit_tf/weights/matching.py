@@ -140,10 +140,11 @@ def read(network, name, sources, resizer=None):
         network: `Network`.
         name: Our name.
         sources: List of `(place, name in the file, array)`.
-        resizer: Optional function of the array that makes it fit.
+        resizer: Optional function of the array, and of the lengths of the published
+            axes that its rows are made of, that makes it fit.
 
     Returns:
-        Tuple `(array, shape)`, the second being that of the file's array, as ours.
+        Tuple `(array, shape)`, the second being None, or what was resized.
     """
     wanted = tuple(network.weights[name].shape)
     published = few([published for _, published, _ in sources])
@@ -172,7 +173,8 @@ def read(network, name, sources, resizer=None):
         except WeightsError as error:
             raise WeightsError(f"{published}: {error}") from error
     array = np.concatenate(found, axis=-1)
-    shape = array.shape
-    if resizer is not None and shape != wanted:
-        array = resizer(array)
-    return array, shape
+    if resizer is None:
+        return array, None
+    (layout, stored) = parts[None]
+    resized = resizer(array, tuple(stored.shape[axis] for axis in layout[0]))
+    return resized, None if resized is array else array.shape

@@ -4,6 +4,7 @@ from semivit_tf.weights.checkpoint_file import NETWORKS, WHOLE, open_checkpoint
 from semivit_tf.weights.coverage import Coverage, few
 from semivit_tf.weights.matching import HEADS, match, read
 from semivit_tf.weights.network import find_targets
+from semivit_tf.weights.resizing import is_grid
 from semivit_tf.weights.weights_error import WeightsError, blaming
 
 # Which key is the trained network where another is its moving average.
@@ -53,6 +54,11 @@ def load_published(
     """
     if head not in HEADS:
         raise WeightsError(f"`head` should be one of: {HEADS}. Received: {head!r}")
+    if source_grid is not None and not is_grid(source_grid):
+        raise WeightsError(
+            "`source_grid` should be two positive integers, rows and columns. "
+            f"Received: {source_grid!r}"
+        )
     targets = find_targets(model)
     if head == "keep" and not any(target.has_head for target in targets.values()):
         raise WeightsError('`head` should not be "keep" for a model without a head')
@@ -72,7 +78,7 @@ def load_published(
             for name, sources in found.sources.items():
                 array, shape = read(target, name, sources, resizers.get(name))
                 loaded[role][name] = array
-                if shape != array.shape:
+                if shape is not None:
                     resized[name] = (shape, array.shape)
             reports[role] = Coverage(
                 path=str(path),

@@ -12,6 +12,15 @@ from semivit_tf.layers.position_embedding import bicubic_matrix, resize_position
 from semivit_tf.weights.weights_error import WeightsError
 
 
+def is_grid(value):
+    """Returns whether a value is two positive integers."""
+    return (
+        isinstance(value, list | tuple)
+        and len(value) == 2
+        and all(type(side) is int and 0 < side < 2**20 for side in value)
+    )
+
+
 def grid_like(tokens, grid):
     """Returns the grids of so many tokens that a table of a model may have.
 
@@ -60,30 +69,50 @@ def find_grid(rows, grid, source_grid=None):
     return next(iter(found))
 
 
-def resize_positions(table, grid, source_grid=None):
+def resize_positions(table, lengths, grid, source_grid=None):
     """Resizes a position table to `[1 + N, D]` of another grid.
 
     A table without a row for the class token gets one of zeros, which adds nothing.
 
     Args:
         table: Array of float32, `[1 + M, D]` or `[M, D]`.
+        lengths: Tuple `(1, rows)` for a published table; `(rows,)` for one of ours,
+            which is taken to be made for the same grid where it is as long.
         grid: Tuple `(rows, columns)` of N tokens.
         source_grid: Optional tuple `(rows, columns)` of M tokens.
     """
+    if len(lengths) == 1 and len(table) == 1 + math.prod(grid):
+        return table
+    if len(lengths) == 2 and lengths[0] != 1:
+        raise WeightsError(f"there should be one position table, not {lengths[0]}")
     known, has_class_row = find_grid(len(table), grid, source_grid)
+    if has_class_row and known == tuple(grid):
+        return table
     first = table[:1] if has_class_row else np.zeros_like(table[:1])
     cells = np.asarray(resize_position_grid(table[has_class_row:], known, grid))
     return np.concatenate([first, cells])
 
 
-def resize_patches(kernel, channels, patch_size):
-    """Resizes the kernel `[p * p * C, D]` of a patch embedding to `[P * P * C, D]`."""
-    side = math.isqrt(len(kernel) // channels)
-    if side * side * channels != len(kernel):
+def resize_patches(kernel, lengths, channels, patch_size):
+    """Resizes the kernel `[p * p * C, D]` of a patch embedding to `[P * P * C, D]`.
+
+    Args:
+        kernel: Array of float32.
+        lengths: Tuple `(p, p, C)` for a published kernel, `(p * p * C,)` for ours.
+        channels: Integer C.
+        patch_size: Integer P.
+    """
+    if len(lengths) == 1:
+        side = math.isqrt(len(kernel) // channels)
+        lengths = (side, side, len(kernel) / side**2 if side else 0)
+    side = lengths[0]
+    if lengths != (side, side, channels):
         raise WeightsError(
             f"a patch kernel should have square patches of {channels} channels. "
-            f"Received: {len(kernel)} values a patch"
+            f"Received: {lengths}"
         )
+    if side == patch_size:
+        return kernel
     matrix = bicubic_matrix(side, patch_size)
     cells = kernel.reshape(side, side, channels, -1)
     cells = np.einsum("yr,xc,rckd->yxkd", matrix, matrix, cells, optimize=True)

@@ -25,7 +25,7 @@ class StoredArray:
         array = np.asarray(self.load())
         if array.dtype.kind in "biuc":
             raise WeightsError(f"weights should be floats. Received: {array.dtype}")
-        array = array.astype("float32")
+        array = array.astype("float32", copy=False)
         if not np.isfinite(array).all():
             raise WeightsError("weights should be finite. Received: NaN or infinity")
         return array

@@ -1,8 +1,11 @@
 """How do our weights reach other tools? In a file named as timm names them."""
 
+import json
+
 import numpy as np
 from safetensors.numpy import save_file
 
+from semivit_tf.weights.checkpoint_file import GRID
 from semivit_tf.weights.layouts import to_published
 from semivit_tf.weights.network import find_targets
 from semivit_tf.weights.weights_error import WeightsError
@@ -33,5 +36,8 @@ def save_timm(model, path):
             array = network.weights[place.name].numpy()
             array = to_published(array, place.layout, folded.get(place.layout, {}))
             arrays[name] = np.array(array, "float32", order="C")
+    metadata, grid = {"format": "pt"}, network.naming.grid()
+    if grid is not None:
+        metadata[GRID] = json.dumps(grid)
     with whole_path(path) as aside:
-        save_file(arrays, aside, metadata={"format": "pt", **network.naming.metadata()})
+        save_file(arrays, aside, metadata=metadata)

@@ -1,7 +1,6 @@
 """Which weights of a published ViT are for ours, and which are not?"""
 
 import functools
-import json
 
 from semivit_tf.weights.dialect import without
 from semivit_tf.weights.layouts import PATCHES, TOKENS
@@ -50,9 +49,9 @@ class ViTNaming:
         side = self.backbone.patch_size
         return {TOKENS: {0: 1}, PATCHES: {2: side, 3: side}}
 
-    def metadata(self):
-        """Returns what a file should say besides the weights."""
-        return {"grid": json.dumps(self.backbone.grid)}
+    def grid(self):
+        """Returns the rows and columns of the position table."""
+        return self.backbone.grid
 
     def reason_to_drop(self, name):
         """Returns why a file's weight is rightly left out, or None."""

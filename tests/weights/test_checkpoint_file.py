@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from safetensors.numpy import save_file
 
-from semivit_tf.weights.checkpoint_file import WHOLE, open_checkpoint
+from semivit_tf.weights.checkpoint_file import GRID, WHOLE, open_checkpoint
 from semivit_tf.weights.npz_file import read_npz
 from semivit_tf.weights.weights_error import WeightsError, blaming
 from tests.weights.files import FIXTURES, zipped
@@ -162,11 +162,13 @@ def test_integers_of_safetensors_are_no_weights(tmp_path):
             file.networks[WHOLE]["a"].read()
 
 
-@pytest.mark.parametrize("grid", ["[1]", '"a"', "[1, 2.5]", "{}", "[true, 1]"])
+@pytest.mark.parametrize(
+    "grid", ["[1]", '"a"', "[1, 2.5]", "{}", "[true, 1]", "[0, 4]"]
+)
 def test_a_grid_that_is_none_is_refused(tmp_path, grid):
-    save_file({"a": np.zeros(3, "f4")}, tmp_path / "file", {"grid": grid})
-    with pytest.raises(WeightsError, match="grid should be two integers"):
+    save_file({"a": np.zeros(3, "f4")}, tmp_path / "file", {GRID: grid})
+    with pytest.raises(WeightsError, match="grid should be two positive integers"):
         keys(tmp_path / "file")
-    save_file({"a": np.zeros(3, "f4")}, tmp_path / "file", {"grid": json.dumps([2, 3])})
+    save_file({"a": np.zeros(3, "f4")}, tmp_path / "file", {GRID: json.dumps([2, 3])})
     with open_checkpoint(tmp_path / "file") as file:
         assert file.grid == (2, 3)

@@ -1,6 +1,7 @@
 """Published files in models of ours: the answers are PyTorch's."""
 
 import dataclasses
+import types
 
 import keras
 import numpy as np
@@ -13,6 +14,11 @@ from semivit_tf.methods.semi_vit import SemiViT
 from semivit_tf.training.checkpoints import save_weights, weight_names
 from semivit_tf.weights import Coverage, WeightsError, load_published
 from semivit_tf.weights.checkpoint_file import WHOLE
+from semivit_tf.weights.dialect import Place
+from semivit_tf.weights.layouts import TOKENS
+from semivit_tf.weights.matching import read
+from semivit_tf.weights.network import describe
+from semivit_tf.weights.stored_array import StoredArray
 from tests.weights.files import FIXTURES, arrays_of, expected
 from tests.weights.small import classifier, mae, snapshot, unchanged, vit
 
@@ -395,6 +401,19 @@ def test_nothing_is_assigned_when_something_does_not_fit(tmp_path, changes, mess
     unchanged(model, before)
 
 
+def test_arrays_that_do_not_fit_are_never_read():
+    def load():
+        raise AssertionError("the array was read")
+
+    network = describe(vit())
+    for shape in ((1, 1, 2**40), (2**40, 1, 16), (1, 16)):
+        place, array = Place("class_token", TOKENS), StoredArray(shape, load)
+        with pytest.raises(
+            WeightsError, match=r"a should fit class_token of shape \(1"
+        ):
+            read(network, "class_token", [(place, "a", array)])
+
+
 def test_missing_and_unexpected_weights_may_be_allowed(tmp_path):
     model = classifier()
     before = model.backbone.class_token.numpy()
@@ -407,6 +426,25 @@ def test_missing_and_unexpected_weights_may_be_allowed(tmp_path):
     assert coverage.missing == ("class_token",)
     assert coverage.unexpected == ("dist_token",)
     np.testing.assert_array_equal(model.backbone.class_token, before)
+
+
+@pytest.mark.parametrize("grid", [4, (4,), (4, 0), (4, 4.0), "44", (2, 9)])
+def test_a_grid_that_is_none_of_the_file_is_refused(grid):
+    with pytest.raises(WeightsError, match="`source_grid` should"):
+        load_published(vit(), FIXTURES / "vit_token.pth", source_grid=grid)
+
+
+def test_heads_that_are_not_linear_are_left_alone():
+    """As those of self-distillation, on a student and a teacher."""
+    student, teacher = (
+        types.SimpleNamespace(backbone=vit(), head=object()) for _ in range(2)
+    )
+    model = types.SimpleNamespace(student=student, teacher=teacher)
+    coverage = load_published(model, FIXTURES / "dino.pth")
+    assert coverage.source == "student: teacher, teacher: teacher"
+    features = expected()["dino_teacher_features"]
+    for network in (student, teacher):
+        close(network.backbone(expected()["images_16"]), features)
 
 
 def test_a_student_that_fits_is_not_loaded_without_its_teacher(tmp_path):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from semivit_tf.layers.position_embedding import resize_position_grid
 from semivit_tf.weights.layouts import PATCHES, to_ours
 from semivit_tf.weights.resizing import find_grid, resize_patches, resize_positions
 from semivit_tf.weights.weights_error import WeightsError
@@ -10,9 +11,10 @@ from tests.weights.files import expected
 
 
 @pytest.mark.parametrize("side", [2, 7])
-def test_kernels_equal_pytorch(side):
+@pytest.mark.parametrize("lengths", [(4, 4, 2), (32,)])
+def test_kernels_equal_pytorch(side, lengths):
     numbers = expected()
-    found = resize_patches(to_ours(numbers["kernel"], PATCHES), 2, side)
+    found = resize_patches(to_ours(numbers["kernel"], PATCHES), lengths, 2, side)
     np.testing.assert_allclose(
         found, to_ours(numbers[f"kernel_{side}"], PATCHES), atol=1e-5
     )
@@ -20,12 +22,19 @@ def test_kernels_equal_pytorch(side):
 
 def test_a_kernel_of_the_same_size_stays():
     kernel = np.random.default_rng(0).normal(size=(5 * 5 * 3, 4)).astype("float32")
-    np.testing.assert_allclose(resize_patches(kernel, 3, 5), kernel, atol=1e-6)
+    for lengths in ((5, 5, 3), (75,)):
+        assert resize_patches(kernel, lengths, 3, 5) is kernel
 
 
-def test_kernels_of_patches_that_are_not_square_are_refused():
+@pytest.mark.parametrize(
+    "lengths",
+    [(3, 2, 3), (18,), (3, 6, 1), (2,), (0,), (0, 4, 3), (4, 4, 4), (8, 8, 1)],
+)
+def test_kernels_of_other_patches_are_refused(lengths):
+    """With 4 channels, 64 values a patch could be 4x4 of them as well as 8x8 of one."""
+    kernel = np.zeros((int(np.prod(lengths)), 4), "float32")
     with pytest.raises(WeightsError, match="square patches of 3 channels"):
-        resize_patches(np.zeros((18, 4), "float32"), 3, 4)
+        resize_patches(kernel, lengths, 3, 4)
 
 
 @pytest.mark.parametrize("has_class_row", [True, False])
@@ -35,10 +44,24 @@ def test_tables_equal_pytorch(has_class_row):
     table = numbers["cells"].transpose(0, 2, 3, 1).reshape(6, 5)
     first = np.arange(5, dtype="float32")[None]
     whole = np.concatenate([first, table]) if has_class_row else table
-    found = resize_positions(whole, (5, 4), (2, 3))
+    found = resize_positions(whole, (1, len(whole)), (5, 4), (2, 3))
     wanted = numbers["cells_5_4"].transpose(0, 2, 3, 1).reshape(20, 5)
     np.testing.assert_allclose(found[1:], wanted, atol=1e-6)
     np.testing.assert_array_equal(found[:1], first if has_class_row else first * 0)
+
+
+def test_a_table_of_as_many_rows_may_be_of_another_grid():
+    """Our own files hold tables of the model's grid; of others, nobody knows."""
+    table = np.random.default_rng(0).normal(size=(17, 4)).astype("float32")
+    assert resize_positions(table, (17,), (2, 8)) is table
+    assert resize_positions(table, (1, 17), (2, 8), (2, 8)) is table
+    with pytest.raises(WeightsError, match="made for 2x8 or 4x4"):
+        resize_positions(table, (1, 17), (2, 8))
+    found = resize_positions(table, (1, 17), (2, 8), (4, 4))
+    wanted = resize_position_grid(table[1:], (4, 4), (2, 8))
+    np.testing.assert_array_equal(found[1:], wanted)
+    with pytest.raises(WeightsError, match="one position table, not 17"):
+        resize_positions(table, (17, 1), (2, 8))
 
 
 @pytest.mark.parametrize(
