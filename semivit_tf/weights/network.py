@@ -60,13 +60,9 @@ def describe(model):
     What stands on a backbone is known by its attributes: a dense `head`, a `decoder`.
     """
     backbone = getattr(model, "backbone", model)
-    weights = _inside(backbone)
+    decoder = getattr(model, "decoder", None)
     if isinstance(backbone, ViT):
-        decoder = getattr(model, "decoder", None)
         naming = ViTNaming(backbone, decoder)
-        if decoder is not None:
-            found = _inside(decoder).items()
-            weights |= {f"decoder/{name}": weight for name, weight in found}
     elif isinstance(backbone, ConvNeXt):
         naming = ConvNeXtNaming(backbone)
     else:
@@ -74,6 +70,10 @@ def describe(model):
             "`model` should be a ViT or a ConvNeXt, or have one as its backbone. "
             f"Received: {type(backbone).__name__}"
         )
+    weights = _inside(backbone)
+    if decoder is not None:
+        found = _inside(decoder).items()
+        weights |= {f"decoder/{name}": weight for name, weight in found}
     head = getattr(model, "head", None)
     if hasattr(head, "kernel") and hasattr(head, "bias"):
         weights |= dict(zip(HEAD, (head.kernel, head.bias), strict=True))

@@ -63,38 +63,21 @@ def load_published(
     if head == "keep" and not any(target.has_head for target in targets.values()):
         raise WeightsError('`head` should not be "keep" for a model without a head')
     skip = skip if isinstance(skip, str) else tuple(skip)
-    loaded, reports = {}, {}
+    arrays, reports = {}, {}
     with blaming(path), open_checkpoint(path) as file:
         for role, target in targets.items():
             source = choose(file.networks, network, role)
             twin = next((r for r in reports if reports[r].source == source), None)
             if twin is not None:
-                loaded[role], reports[role] = loaded[twin], reports[twin]
+                arrays[role], reports[role] = arrays[twin], reports[twin]
                 continue
             found = match(target, file.networks[source], head, skip)
             _refuse(found, allow_missing, allow_unexpected)
-            resizers = target.naming.resizers(source_grid or file.grid)
-            loaded[role], resized = {}, {}
-            for name, sources in found.sources.items():
-                array, shape = read(target, name, sources, resizers.get(name))
-                loaded[role][name] = array
-                if shape is not None:
-                    resized[name] = (shape, array.shape)
-            reports[role] = Coverage(
-                path=str(path),
-                source=source,
-                loaded={
-                    name: tuple(published for _, published, _ in sources)
-                    for name, sources in found.sources.items()
-                },
-                resized=resized,
-                dropped=found.dropped,
-                fresh=found.fresh,
-                missing=tuple(found.missing),
-                unexpected=tuple(found.unexpected),
-            )
+            grid = source_grid or file.grid
+            arrays[role], resized = _read_all(target, found, grid)
+            reports[role] = _report(path, source, found, resized)
     for role, target in targets.items():
-        for name, array in loaded[role].items():
+        for name, array in arrays[role].items():
             target.weights[name].assign(array)
     return _joined(reports)
 
@@ -124,6 +107,33 @@ def _refuse(found, allow_missing, allow_unexpected):
             f"{len(found.unexpected)} weights are unexpected: "
             f"{few(found.unexpected)} (`allow_unexpected` leaves them out)"
         )
+
+
+def _read_all(target, found, source_grid):
+    """Returns the arrays by our names, and what was resized from and to."""
+    resizers = target.naming.resizers(source_grid)
+    arrays, resized = {}, {}
+    for name, sources in found.sources.items():
+        arrays[name], shape = read(target, name, sources, resizers.get(name))
+        if shape is not None:
+            resized[name] = (shape, arrays[name].shape)
+    return arrays, resized
+
+
+def _report(path, source, found, resized):
+    return Coverage(
+        path=str(path),
+        source=source,
+        loaded={
+            name: tuple(published for _, published, _ in sources)
+            for name, sources in found.sources.items()
+        },
+        resized=resized,
+        dropped=found.dropped,
+        fresh=found.fresh,
+        missing=tuple(found.missing),
+        unexpected=tuple(found.unexpected),
+    )
 
 
 def _joined(reports):
