@@ -127,6 +127,16 @@ def test_student_and_teacher_get_the_same_where_there_is_one():
             np.testing.assert_array_equal(student, teacher)
 
 
+def test_every_replica_gets_the_weights(mirrored):
+    with mirrored.scope():
+        model = classifier()
+        load_published(model, FIXTURES / "vit_token.pth")
+    copies = mirrored.experimental_local_results(model.head.kernel.value)
+    assert len(copies) == 2
+    for copy in copies:
+        np.testing.assert_array_equal(copy, arrays_of("vit_token.npz")["head/kernel"])
+
+
 # === Other spellings of the same weights ===
 
 
