@@ -26,7 +26,6 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-import time
 import types
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -326,12 +325,10 @@ def compare(case, folder):
                 asked[f"second_{size}_{patch}"],
             )
             model = build(case, size, patch)
-            start = time.perf_counter()
             coverage = load_published(
                 model, path, head="keep" if "pool" in case else "auto"
             )
             row = {"file": kind, "image_size": size, "patch_size": patch}
-            row["seconds_to_load"] = round(time.perf_counter() - start, 3)
             row["resized"] = sorted(coverage.resized)
             if case["kind"] == "mae":
                 loss = model.reconstruction_loss(images, first, np.argsort(first, 1))
