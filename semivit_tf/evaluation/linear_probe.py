@@ -1,8 +1,8 @@
 """How much of the classes can be read off features by a linear map?
 
 A softmax regression on features of zero mean and unit deviation, with a penalty on the
-square of its weights. It is convex: L-BFGS finds its minimum and no learning rate has to
-be chosen. The penalty is chosen on labelled images that are kept apart.
+square of its weights. It is convex: L-BFGS finds the minimum, without a learning rate.
+The penalty is chosen on labelled images that are kept apart.
 """
 
 import numpy as np
