@@ -1,35 +1,15 @@
 """Learning from labelled and unlabelled images with a student and its teacher."""
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 from semivit_tf.losses.pseudo_labels import hard_pseudo_labels, pseudo_label_quality
 from semivit_tf.methods.classifier import Classifier
-from semivit_tf.methods.ema_teacher import EMATeacher, moving_average
 from semivit_tf.methods.labeled import LabeledMethod
+from semivit_tf.methods.moving_teacher import MovingTeacher, twin
 
 
-def twin(classifier, name):
-    """Builds a network from another's configuration and copies its weights."""
-    try:
-        other = Classifier.from_config({**classifier.get_config(), "name": name})
-    except (TypeError, NotImplementedError) as error:
-        raise ValueError(
-            "`backbone` should be rebuildable from `get_config()`, because the teacher "
-            f"is a second copy of it. Received: {type(classifier.backbone).__name__}"
-        ) from error
-    shapes = [tuple(weight.shape) for weight in classifier.weights]
-    if not shapes or shapes != [tuple(weight.shape) for weight in other.weights]:
-        raise ValueError(
-            "`backbone` should have the same weights when rebuilt from `get_config()`. "
-            f"Received: {type(classifier.backbone).__name__}"
-        )
-    other.set_weights(classifier.get_weights())
-    return other
-
-
-class SemiSupervised(LabeledMethod):
+class SemiSupervised(MovingTeacher, LabeledMethod):
     """The step of all methods that learn from `({image, weak, strong}, label)`.
 
     The loss is the labelled loss plus `unlabeled_weight` times the mean of
@@ -95,7 +75,6 @@ class SemiSupervised(LabeledMethod):
         self.unlabeled_weight = unlabeled_weight
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
-        self._ema_teacher = None
         self.built = True
 
     @staticmethod
@@ -127,44 +106,6 @@ class SemiSupervised(LabeledMethod):
             is.
         """
         raise NotImplementedError
-
-    # === The teacher ===
-
-    def follow_student(self, ema_teacher):
-        """Lets an `EMATeacher` decide how the teacher moves and who is validated."""
-        if ema_teacher is not self._ema_teacher:
-            self._ema_teacher = ema_teacher
-            # Its momentum is compiled into these.
-            self.train_function = self.test_function = None
-
-    def after_update(self, updated):
-        if self._ema_teacher is None:
-            return
-        momentum = self._ema_teacher.momentum_at(self.optimizer.iterations - 1)
-        momentum = tf.where(updated > 0, momentum, 1.0)
-
-        def move(strategy, momentum):
-            pairs = zip(self.teacher.weights, self.student.weights, strict=True)
-            for teacher, student in pairs:
-                strategy.extended.update(
-                    teacher.value,
-                    lambda old, new, m: old.assign(moving_average(old, new, m)),
-                    args=(student.value, momentum),
-                    group=False,
-                )
-
-        tf.distribute.get_replica_context().merge_call(move, args=(momentum,))
-
-    def fit(self, *args, callbacks=None, **kwargs):
-        if isinstance(callbacks, keras.callbacks.CallbackList):
-            given = callbacks.callbacks
-        else:
-            given = callbacks = keras.tree.flatten(callbacks or [])
-        if not any(isinstance(callback, EMATeacher) for callback in given):
-            default = EMATeacher()
-            default.set_model(self)
-            given.append(default)
-        return super().fit(*args, callbacks=callbacks, **kwargs)
 
     # === Steps ===
 
