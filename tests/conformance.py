@@ -18,8 +18,10 @@ from semivit_tf.layers.feed_forward import FeedForward
 from semivit_tf.layers.patch_embedding import PatchEmbedding
 from semivit_tf.layers.pixel_normalization import PixelNormalization
 from semivit_tf.layers.position_embedding import PositionEmbedding
+from semivit_tf.layers.projection_head import ProjectionHead
 from semivit_tf.layers.self_attention import SelfAttention
 from semivit_tf.layers.transformer_block import TransformerBlock
+from semivit_tf.layers.weight_normalized_dense import WeightNormalizedDense
 from semivit_tf.methods.classifier import Classifier
 from semivit_tf.methods.mae import MAE, MAEDecoder
 from semivit_tf.methods.semi_vit import SemiViT
@@ -58,6 +60,7 @@ def adapted_network():
     return AdaptedNetwork(network, scaling, 8, channels=1)
 
 
+HEAD = {"hidden_width": 8, "bottleneck_width": 6}
 DECODER = {"decoder_width": 8, "decoder_depth": 1, "decoder_heads": 2}
 
 LAYERS = [
@@ -68,8 +71,10 @@ LAYERS = [
     Row(lambda: PatchEmbedding(4, 6), (IMAGES,)),
     Row(lambda: PixelNormalization((0.4,), (0.2,)), (IMAGES,)),
     Row(lambda: PositionEmbedding((1, 3)), (noise(4, 3, 8),)),
+    Row(lambda: ProjectionHead(12, **HEAD), (noise(4, 8),)),
     Row(lambda: SelfAttention(2), (noise(4, 3, 8),)),
     Row(lambda: TransformerBlock(2, drop_path=0.1), (noise(4, 3, 8),)),
+    Row(lambda: WeightNormalizedDense(5), (noise(4, 8),)),
     Row(lambda: MAEDecoder((2, 2), 16, 8, 1, 2), (noise(4, 3, 8), RESTORE)),
 ]
 BACKBONES = [
