@@ -3,7 +3,7 @@
 from semivit_tf.methods.ema_teacher import EMATeacher
 from semivit_tf.methods.semi_vit import SemiViT
 from semivit_tf.training.checkpoints import load_weights, save_weights
-from semivit_tf.training.schedules import CosineMomentum
+from semivit_tf.training.schedules import Cosine
 
 STAGE = "semi_finetune"
 
@@ -39,7 +39,7 @@ def train(run):
     steps = run.data.steps_per_epoch(_unlabeled_batch_size(settings))
     momentum = settings.ema_momentum
     if settings.ema_schedule == "cosine":
-        momentum = CosineMomentum(momentum, settings.epochs * steps)
+        momentum = Cosine(momentum, 1.0, settings.epochs * steps)
     run.seed_stage(STAGE)
     with run.strategy.scope():
         student = network(run)

@@ -52,18 +52,62 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         }
 
 
-class CosineMomentum:
-    """A teacher's momentum that grows along half a cosine, from a start to 1.
+@keras.saving.register_keras_serializable(package="semivit_tf")
+class Cosine(keras.optimizers.schedules.LearningRateSchedule):
+    """Goes from one value to another along half a cosine, every step.
 
     Args:
-        start: Float in [0, 1].
-        total_steps: Integer. Where 1 is reached.
+        start: Float.
+        end: Float.
+        total_steps: Integer. Where the end is reached; it stays there.
     """
 
-    def __init__(self, start, total_steps):
+    def __init__(self, start, end, total_steps):
         self.start = start
+        self.end = end
         self.total_steps = total_steps
 
     def __call__(self, step):
         done = ops.clip(ops.cast(step, "float32") / self.total_steps, 0.0, 1.0)
-        return 1.0 - (1.0 - self.start) * 0.5 * (1.0 + ops.cos(math.pi * done))
+        left = 0.5 * (1.0 + ops.cos(math.pi * done))
+        return self.end - (self.end - self.start) * left
+
+    def get_config(self):
+        return {
+            "start": self.start,
+            "end": self.end,
+            "total_steps": self.total_steps,
+        }
+
+
+@keras.saving.register_keras_serializable(package="semivit_tf")
+class EpochRamp(keras.optimizers.schedules.LearningRateSchedule):
+    """Goes from one value to another in equal steps at the ends of epochs.
+
+    Args:
+        start: Float. The value of the first epoch.
+        end: Float. The value from the last epoch of the ramp on.
+        epochs: Integer. Epochs of the ramp; 0 for the end from the beginning on.
+        steps_per_epoch: Integer.
+    """
+
+    def __init__(self, start, end, epochs, steps_per_epoch):
+        self.start = start
+        self.end = end
+        self.epochs = epochs
+        self.steps_per_epoch = steps_per_epoch
+
+    def __call__(self, step):
+        epoch = ops.floor_divide(ops.cast(step, "int32"), self.steps_per_epoch)
+        # Past the ramp all is done, and in front of one that is empty.
+        done = ops.cast(epoch, "float32") / max(self.epochs - 1, 1)
+        done = ops.where(epoch < self.epochs, done, 1.0)
+        return self.end - (self.end - self.start) * (1.0 - done)
+
+    def get_config(self):
+        return {
+            "start": self.start,
+            "end": self.end,
+            "epochs": self.epochs,
+            "steps_per_epoch": self.steps_per_epoch,
+        }

@@ -8,7 +8,7 @@ import tensorflow as tf
 from semivit_tf.methods.classifier import Classifier
 from semivit_tf.methods.ema_teacher import EMATeacher, moving_average
 from semivit_tf.methods.semi_vit import SemiViT
-from semivit_tf.training.schedules import CosineMomentum
+from semivit_tf.training.schedules import Cosine
 from tests.methods.small import semi_batch, small_vit
 
 
@@ -80,7 +80,7 @@ def test_accumulation_moves_the_teacher_once_per_update():
 
 
 def test_momentum_may_be_a_schedule():
-    schedule = CosineMomentum(0.5, total_steps=4)
+    schedule = Cosine(0.5, 1.0, total_steps=4)
     momenta = [1 - 0.5 * (1 + np.cos(np.pi * step / 4)) / 2 for step in range(4)]
     model, start, history = trained(4, momentum=schedule)
     assert_follows(model, start, history, momenta)

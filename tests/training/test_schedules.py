@@ -1,10 +1,12 @@
-"""Learning rates and momenta at the first, the turning and the last step."""
+"""Rates, momenta and temperatures at the first, the turning and the last step."""
 
+import keras
 import numpy as np
 import pytest
 
 from semivit_tf.training.schedules import (
-    CosineMomentum,
+    Cosine,
+    EpochRamp,
     WarmupCosine,
     scaled_learning_rate,
 )
@@ -41,9 +43,43 @@ def test_warmup_longer_than_the_run_is_refused():
 
 
 def test_momentum_rises_from_its_start_to_one():
-    momentum = CosineMomentum(0.996, 100)
+    momentum = Cosine(0.996, 1.0, 100)
     np.testing.assert_allclose(
         [float(momentum(step)) for step in (0, 50, 100, 150)],
         [0.996, 0.998, 1.0, 1.0],
         rtol=1e-6,
     )
+    assert float(momentum(100)) == 1.0
+
+
+def test_cosine_equals_the_formula_everywhere():
+    steps = np.arange(80)
+    decay = Cosine(0.04, 0.4, 60)  # the weight decay of DINO
+    left = 0.5 * (1 + np.cos(np.pi * np.minimum(steps / 60, 1)))
+    found = [float(decay(step)) for step in steps]
+    np.testing.assert_allclose(found, 0.4 - 0.36 * left, rtol=1e-6)
+    np.testing.assert_allclose(
+        [found[0], found[30], found[60]], [0.04, 0.22, 0.4], rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("epochs", [0, 1, 2, 30])
+def test_a_ramp_takes_the_steps_of_linspace_and_stays(epochs):
+    ramp = EpochRamp(0.04, 0.07, epochs, steps_per_epoch=7)
+    expected = [*np.linspace(0.04, 0.07, epochs), *[0.07] * 3]
+    found = [float(ramp(step)) for step in range(7 * len(expected))]
+    np.testing.assert_allclose(found, np.repeat(expected, 7), rtol=1e-6)
+    assert found[-1] == np.float32(0.07)
+
+
+@pytest.mark.parametrize(
+    "schedule", [Cosine(0.1, 0.4, 9), EpochRamp(1, 2, 3, 4), WarmupCosine(1, 9, 2)]
+)
+def test_schedules_are_rebuilt_from_their_configuration(schedule):
+    again = keras.saving.deserialize_keras_object(
+        keras.saving.serialize_keras_object(schedule)
+    )
+    found, expected = (
+        [float(s(step)) for step in range(12)] for s in (again, schedule)
+    )
+    assert found == expected and len(set(found)) > 2
