@@ -32,22 +32,39 @@ def find_layer_groups(model):
     return groups() if groups else None
 
 
+def clip_norm(gradient, largest):
+    """Returns a gradient, shrunk where its L2 norm exceeds the largest one wanted."""
+    norm = ops.sqrt(ops.sum(ops.square(gradient)))
+    return gradient * ops.minimum(largest / (norm + 1e-6), 1.0)
+
+
 @keras.saving.register_keras_serializable(package="semivit_tf")
 class LayerWiseAdamW(keras.optimizers.AdamW):
     """AdamW with a factor on the learning rate, and a decay switch, for each variable.
 
     The factor scales the update and the decay, not the gradient: Adam would undo that.
+    `clipnorm` limits the norm of a variable's gradient as it is used: summed over the
+    replicas and the steps that were accumulated.
 
     Args:
         learning_rate: Float or schedule.
+        weight_decay: Float, or a schedule over the same steps.
         scales: List of floats, in the order of the trainable variables.
         decayed: List of bools, likewise.
         **kwargs: See `keras.optimizers.AdamW`.
     """
 
-    def __init__(self, learning_rate=0.001, *, scales=None, decayed=None, **kwargs):
+    def __init__(
+        self,
+        learning_rate=0.001,
+        weight_decay=0.004,
+        *,
+        scales=None,
+        decayed=None,
+        **kwargs,
+    ):
         kwargs.setdefault("name", "layer_wise_adamw")
-        super().__init__(learning_rate=learning_rate, **kwargs)
+        super().__init__(learning_rate, weight_decay, **kwargs)
         self.scales = scales
         self.decayed = decayed
 
@@ -65,18 +82,32 @@ class LayerWiseAdamW(keras.optimizers.AdamW):
         return entries[self._get_variable_index(variable)]
 
     def update_step(self, gradient, variable, learning_rate):
+        if self.clipnorm:
+            gradient = clip_norm(gradient, self.clipnorm)
         scale = self._entry(self.scales, variable, 1.0)
         if self.weight_decay and self._entry(self.decayed, variable, True):
+            decay = self.weight_decay
+            decay = decay(self._iterations) if callable(decay) else decay
             rate = ops.cast(learning_rate * scale, variable.dtype)
-            self.assign_sub(variable, variable * (self.weight_decay * rate))
+            self.assign_sub(variable, variable * (decay * rate))
         super().update_step(gradient, variable, learning_rate * scale)
 
     def _apply_weight_decay(self, variables):
         """Does nothing: the decay is in `update_step`, where the scale is known."""
 
+    def _clip_gradients(self, gradients):
+        """Leaves `clipnorm` to `update_step`: here, replicas are not summed yet."""
+        return gradients if self.clipnorm else super()._clip_gradients(gradients)
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        decay = keras.saving.deserialize_keras_object(config["weight_decay"])
+        return super().from_config({**config, "weight_decay": decay}, custom_objects)
+
     def get_config(self):
         return {
             **super().get_config(),
+            "weight_decay": keras.saving.serialize_keras_object(self.weight_decay),
             "scales": self.scales,
             "decayed": self.decayed,
         }
@@ -103,12 +134,12 @@ def layer_wise_adamw(
         model: A method or backbone, whose trainable variables the optimizer is for.
         learning_rate: Float or schedule.
         layer_decay: Float in (0, 1].
-        weight_decay: Float, decoupled from the gradient.
+        weight_decay: Float or schedule, decoupled from the gradient.
         beta_1: Float.
         beta_2: Float.
         epsilon: Float.
-        undecayed: Names of further variables that do not decay. MAE decays its class
-            token: there, pass none.
+        undecayed: Names of further variables that do not decay. MAE and DINO decay
+            their tokens: there, pass none.
         **kwargs: See `keras.optimizers.AdamW`.
 
     Returns:

@@ -10,10 +10,12 @@ from semivit_tf.methods.classifier import Classifier
 from semivit_tf.methods.mae import MAE
 from semivit_tf.methods.semi_vit import SemiViT
 from semivit_tf.training.optimizers import (
+    clip_norm,
     find_layer_groups,
     layer_ids,
     layer_wise_adamw,
 )
+from semivit_tf.training.schedules import Cosine
 from tests.methods.small import small_vit
 
 
@@ -111,6 +113,93 @@ def test_mae_decays_its_tokens():
     }
     assert {"vit/class_token", "decoder/mask_token"} <= decayed
     assert not any(path.endswith(("bias", "gamma", "beta")) for path in decayed)
+
+
+def test_weight_decay_may_be_a_schedule():
+    model = Classifier(small_vit(), 3)
+    kernel = model.head.kernel
+    optimizer = layer_wise_adamw(model, 0.5, weight_decay=Cosine(0.1, 0.4, 4))
+    optimizer.build(model.trainable_variables)
+    expected = kernel.numpy().astype("float64")
+    nothing = [tf.zeros(v.shape) for v in model.trainable_variables]
+    for decay in (0.1, 0.1 + 0.3 * (1 - np.sqrt(0.5)) / 2, 0.25):
+        optimizer.apply_gradients(zip(nothing, model.trainable_variables, strict=True))
+        expected *= 1 - 0.5 * decay
+        np.testing.assert_allclose(kernel.numpy(), expected, rtol=1e-5)
+
+
+def gradients_of_norms(variables, *norms):
+    """Returns gradients that all point the same way, one list for each norm."""
+    return [
+        [
+            tf.fill(v.shape, np.float32(norm / np.sqrt(np.prod(v.shape))))
+            for v in variables
+        ]
+        for norm in norms
+    ]
+
+
+def test_each_gradient_is_clipped_to_its_own_norm():
+    gradient = tf.constant([[3.0, 0.0], [0.0, 4.0]])
+    np.testing.assert_allclose(clip_norm(gradient, 3.0), 0.6 * gradient, rtol=1e-6)
+    np.testing.assert_array_equal(clip_norm(gradient, 5.1), gradient)
+    np.testing.assert_array_equal(clip_norm(tf.zeros(3), 3.0), np.zeros(3))
+
+
+def first_moments(optimizer, apply):
+    """Returns the norms of the gradients that reached Adam, from its first moments."""
+    apply()
+    return [float(tf.norm(m.value)) / 0.1 for m in optimizer._momentums]
+
+
+def test_accumulated_gradients_are_clipped_as_one():
+    """Norms 2 and 10 make 6; clipped one by one to 3 they would make 2.5."""
+    model = Classifier(small_vit(), 3)
+    options = {"clipnorm": 3.0, "gradient_accumulation_steps": 2}
+    optimizer = layer_wise_adamw(model, 1e-3, **options)
+    variables = model.trainable_variables
+
+    def apply():
+        for given in gradients_of_norms(variables, 2.0, 10.0):
+            optimizer.apply_gradients(zip(given, variables, strict=True))
+
+    np.testing.assert_allclose(first_moments(optimizer, apply), 3.0, rtol=1e-4)
+    optimizer.clipnorm = 7.0
+    np.testing.assert_allclose(first_moments(optimizer, apply), 0.9 * 3 + 6, rtol=1e-4)
+
+
+def test_the_sum_over_replicas_is_clipped(mirrored):
+    with mirrored.scope():
+        model = Classifier(small_vit(), 3)
+        optimizer = layer_wise_adamw(model, 1e-3, clipnorm=3.0)
+        variables = model.trainable_variables
+        optimizer.build(variables)
+    first, second = gradients_of_norms(variables, 1.0, -5.0)
+
+    @tf.function
+    def step():
+        number = tf.distribute.get_replica_context().replica_id_in_sync_group
+        given = [
+            tf.where(number == 0, a, b) for a, b in zip(first, second, strict=True)
+        ]
+        optimizer.apply_gradients(zip(given, variables, strict=True))
+
+    norms = first_moments(optimizer, lambda: mirrored.run(step))
+    np.testing.assert_allclose(norms, 3.0, rtol=1e-4)  # of 4; alone, 1 and 3 make 2
+
+
+def test_a_schedule_of_weight_decay_survives_the_configuration():
+    model = Classifier(small_vit(), 3)
+    for decay in (0.05, Cosine(0.04, 0.4, 10)):
+        optimizer = layer_wise_adamw(model, 1e-3, weight_decay=decay, clipnorm=3.0)
+        again = keras.saving.deserialize_keras_object(
+            keras.saving.serialize_keras_object(optimizer)
+        )
+        assert again.clipnorm == 3.0
+        if decay == 0.05:
+            assert again.weight_decay == 0.05
+        else:
+            assert again.weight_decay.get_config() == decay.get_config()
 
 
 def test_configuration_round_trip():
