@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Classifier": "semivit_tf.methods.classifier",
     "ConvNeXt": "semivit_tf.backbones.convnext",
+    "DINO": "semivit_tf.methods.dino",
     "EMATeacher": "semivit_tf.methods.ema_teacher",
     "MAE": "semivit_tf.methods.mae",
     "SemiViT": "semivit_tf.methods.semi_vit",

@@ -23,9 +23,11 @@ from semivit_tf.layers.self_attention import SelfAttention
 from semivit_tf.layers.transformer_block import TransformerBlock
 from semivit_tf.layers.weight_normalized_dense import WeightNormalizedDense
 from semivit_tf.methods.classifier import Classifier
+from semivit_tf.methods.dino import DINO
 from semivit_tf.methods.mae import MAE, MAEDecoder
+from semivit_tf.methods.projected_backbone import ProjectedBackbone
 from semivit_tf.methods.semi_vit import SemiViT
-from tests.methods.small import semi_batch, small_convnext, small_vit
+from tests.methods.small import crop_batch, semi_batch, small_convnext, small_vit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,12 +83,18 @@ BACKBONES = [
     Row(adapted_network, (IMAGES,)),
     Row(lambda: small_convnext(drop_path=0.1), (IMAGES,)),
     Row(lambda: small_vit(drop_path=0.1), (IMAGES,)),
+    Row(lambda: ProjectedBackbone(small_vit(), ProjectionHead(9, **HEAD)), (IMAGES,)),
 ]
 METHODS = [
     Row(
         lambda: Classifier(small_vit(), 3, mixup_alpha=0.8),
         (IMAGES,),
         (IMAGES, np.arange(4) % 3),
+    ),
+    Row(
+        lambda: DINO(small_vit(drop_path=0.1), outputs=9, **HEAD),
+        (IMAGES,),
+        crop_batch(),
     ),
     Row(lambda: MAE(small_vit(), mask_ratio=0.5, **DECODER), (IMAGES,), IMAGES),
     Row(lambda: SemiViT(small_vit(), 3, threshold=0.0), (IMAGES,), semi_batch(4, 12)),

@@ -7,9 +7,9 @@ import tensorflow as tf
 class Method(keras.Model):
     """A model that learns by `objective`, whatever the objective is.
 
-    A subclass states its loss in `objective`, and may act in `after_update`. The step
-    is the same in plain mode, under XLA, in mixed precision, with the optimizer's
-    gradient accumulation and on several replicas.
+    A subclass states its loss in `objective`, and may act in `change_gradients` and
+    `after_update`. The step is the same in plain mode, under XLA, in mixed precision,
+    with the optimizer's gradient accumulation and on several replicas.
 
     Args:
         **kwargs: Passed to `keras.Model`.
@@ -38,6 +38,15 @@ class Method(keras.Model):
             `(value, weight)` scalars whose weighted means are logged.
         """
         raise NotImplementedError
+
+    def change_gradients(self, gradients, variables):
+        """Returns what the optimizer gets in place of a replica's gradients.
+
+        Args:
+            gradients: List of tensors, of a loss that is divided by the replicas.
+            variables: List of the trainable variables, in the same order.
+        """
+        return gradients
 
     def after_update(self, updated):
         """Acts after the optimizer; `updated` is 1.0 where it changed the weights.
@@ -87,6 +96,7 @@ class Method(keras.Model):
             scaled = self.optimizer.scale_loss(loss / replicas)
         variables = self.trainable_variables
         gradients = tape.gradient(scaled, variables)
+        gradients = self.change_gradients(gradients, variables)
         before = tf.identity(self.optimizer.iterations)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         updated = tf.cast(self.optimizer.iterations != before, tf.float32)

@@ -53,6 +53,18 @@ def semi_batch(labeled=4, unlabeled=12, seed=0, classes=3):
     return views, generator.integers(0, classes, labeled).astype("int32")
 
 
+def crop_batch(images=4, local=3, seed=0):
+    """A batch of crops of noise: two global ones of 8x8, local ones of 4x4."""
+    generator = np.random.default_rng(seed)
+
+    def crops(count, side):
+        shape = (images, count, side, side, 1)
+        return generator.uniform(0, 255, shape).astype("float32")
+
+    batch = {"global": crops(2, 8)}
+    return {**batch, "local": crops(local, 4)} if local else batch
+
+
 def sharpen(model, scale=50.0):
     """Gives a network's head weights of a size that makes confident predictions."""
     kernel = model.head.kernel
