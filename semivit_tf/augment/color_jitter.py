@@ -1,27 +1,37 @@
-"""How do the colours of a weak view vary?"""
+"""How do the colours of a view vary?"""
 
 import numpy as np
 
 from semivit_tf.augment import tone
+from semivit_tf.augment.hue import turn_hue
 from semivit_tf.augment.randomness import uniforms
 
-_CHANGES = (tone.brightness, tone.contrast, tone.saturation)
+_CHANGES = (tone.brightness, tone.contrast, tone.saturation, turn_hue)
 
 
 class ColorJitter:
-    """Changes brightness, contrast and saturation, in an order that is drawn too.
+    """Changes brightness, contrast, saturation and hue, in an order that is drawn too.
 
     Args:
-        strength: Float. Each factor is drawn from [1 - strength, 1 + strength].
+        strength: Float. The factors of brightness and contrast are drawn from
+            [1 - strength, 1 + strength].
+        saturation: Optional float, likewise; by default it is `strength`.
+        hue: Float in [0, 0.5]. Colours turn by up to this share of the circle; 0 leaves
+            the hue as it is.
     """
 
-    def __init__(self, strength=0.4):
+    def __init__(self, strength=0.4, saturation=None, hue=0.0):
         self.strength = strength
+        self.saturation = strength if saturation is None else saturation
+        self.hue = hue
 
     def __call__(self, image, key):
-        draws = uniforms(key, 6)
-        lowest = max(0.0, 1.0 - self.strength)
-        factors = lowest + draws[:3] * (1.0 + self.strength - lowest)
-        for place in np.argsort(draws[3:]):
-            image = _CHANGES[place](image, factors[place])
+        draws = uniforms(key, 8)
+        strengths = np.array([self.strength, self.strength, self.saturation])
+        lowest = np.maximum(0.0, 1.0 - strengths)
+        factors = lowest + draws[:3] * (1.0 + strengths - lowest)
+        amounts = [*factors, self.hue * (2.0 * draws[6] - 1.0)]
+        order = [*draws[3:6], draws[7]]
+        for place in np.argsort(order if self.hue else order[:3]):
+            image = _CHANGES[place](image, amounts[place])
         return image

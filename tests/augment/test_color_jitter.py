@@ -22,7 +22,7 @@ def record(monkeypatch):
 
         return called
 
-    monkeypatch.setattr(color_jitter, "_CHANGES", tuple(map(change, "bcs")))
+    monkeypatch.setattr(color_jitter, "_CHANGES", tuple(map(change, "bcsh")))
     return calls
 
 
@@ -35,6 +35,33 @@ def test_factors_are_uniform_and_orders_equally_frequent(record):
     counts = [orders.count("".join(o)) for o in itertools.permutations("bcs")]
     assert sum(counts) == 6000
     assert stats.chisquare(counts).pvalue > 1e-3
+
+
+def test_hue_and_saturation_have_ranges_and_places_of_their_own(record):
+    for key in range(9600):
+        ColorJitter(0.4, saturation=0.2, hue=0.1)(noise(), key)
+    for name, spread in (
+        *[(name, stats.uniform(0.6, 0.8)) for name in "bc"],
+        ("s", stats.uniform(0.8, 0.4)),
+        ("h", stats.uniform(-0.1, 0.2)),
+    ):
+        found = [amount for one, amount in record if one == name]
+        assert len(found) == 9600
+        assert stats.kstest(found, spread.cdf).pvalue > 1e-3
+    orders = ["".join(n for n, _ in record[i : i + 4]) for i in range(0, 38400, 4)]
+    counts = [orders.count("".join(o)) for o in itertools.permutations("bcsh")]
+    assert sum(counts) == 9600
+    assert stats.chisquare(counts).pvalue > 1e-3
+
+
+def test_without_hue_the_draws_are_those_of_before(record):
+    """Orders and factors do not change with what else can be drawn."""
+    for key in range(50):
+        ColorJitter(0.4)(noise(), key)
+        ColorJitter(0.4, hue=1e-9)(noise(), key)
+    with_hue = [call for i in range(0, 350, 7) for call in record[i + 3 : i + 7]]
+    without = [call for i in range(0, 350, 7) for call in record[i : i + 3]]
+    assert [call for call in with_hue if call[0] != "h"] == without
 
 
 def test_no_factor_is_negative(record):
