@@ -39,7 +39,7 @@ class CentralCrop:
 
 
 class RandomResizedCrop(CentralCrop):
-    """Shows a box of random area, aspect and place, mirrored half of the time.
+    """Shows a box of random area, aspect and place, and mirrors some of the images.
 
     Boxes are drawn until one fits; if none does, it is a central one of the nearest
     aspect allowed.
@@ -50,16 +50,20 @@ class RandomResizedCrop(CentralCrop):
         aspect: Tuple of the smallest and largest width over height, drawn
             log-uniformly.
         tries: Integer. Boxes drawn at most.
+        mirrored: Float. The share that is mirrored.
 
     Reference:
         Szegedy et al., Going Deeper with Convolutions, 2015.
     """
 
-    def __init__(self, size, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3), tries=10):
+    def __init__(
+        self, size, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3), tries=10, mirrored=0.5
+    ):
         super().__init__(size)
         self.area = area
         self.aspect = aspect
         self.tries = tries
+        self.mirrored = mirrored
 
     def box(self, height, width, key):
         low, high = (math.log(value) for value in self.aspect)
@@ -81,5 +85,5 @@ class RandomResizedCrop(CentralCrop):
         return _centred(height, width, box_height, box_width)
 
     def cut(self, image, box, key):
-        mirrored = uniforms(derive(key, 1), 1)[0] < 0.5
+        mirrored = uniforms(derive(key, 1), 1)[0] < self.mirrored
         return resize(image, box, self.size, mirrored)

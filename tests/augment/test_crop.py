@@ -1,6 +1,7 @@
 """Which boxes are drawn: areas, aspects, places, and what is done when none fits."""
 
 import numpy as np
+import pytest
 from scipy import stats
 
 from semivit_tf.augment.crop import CentralCrop, RandomResizedCrop
@@ -72,6 +73,16 @@ def test_half_of_the_views_are_mirrored():
         assert as_it_was or np.array_equal(view, image[:, ::-1])
         mirrored += not as_it_was
     assert stats.binomtest(mirrored, 400).pvalue > SIGNIFICANT
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_all_or_none_can_be_mirrored(share):
+    crop = RandomResizedCrop((97, 128), mirrored=share)
+    image = noise()
+    expected = image[:, ::-1] if share else image
+    for number in range(40):
+        view = crop.cut(image, (0, 0, 97, 128), number)
+        np.testing.assert_array_equal(view, expected)
 
 
 def test_the_central_box_is_the_largest_of_its_aspect():
