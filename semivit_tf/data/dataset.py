@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from semivit_tf.augment.multi_crop import crop_policies
 from semivit_tf.augment.policies import create_policies, family_for
 from semivit_tf.data import pipelines
 from semivit_tf.data.csv_list import load_csv
@@ -23,6 +24,7 @@ LOADERS = {
     "npz": load_npz,
 }
 _PHOTO_SIZE = 224
+_LOCAL_SIDE = 96  # of crops of an image of that size
 
 
 def _load_prepared(name, data_dir):
@@ -95,6 +97,8 @@ class Dataset:
             photo = augmentation == "photo" and max(self.image_size) <= _PHOTO_SIZE
             central_share = 0.875 if photo else 1.0
         self.central_share = central_share
+        self.augmentation = augmentation
+        self.strength = options.get("strength", 1.0)
         policies = create_policies(augmentation, self.image_shape, **options)
         self.views = Views(parts.train, policies, seed)
         self.unlabeled_indices = (
@@ -122,6 +126,45 @@ class Dataset:
         return pipelines.image_batches(
             self.views, self.image_indices, batch_size, start_step
         )
+
+    def local_size(self, multiple=1):
+        """Returns `(h, w)` of local crops: 96 for 224 pixels, likewise for others.
+
+        Args:
+            multiple: Integer that divides the sides, such as the size of a patch.
+        """
+        return tuple(
+            max(1, round(side * _LOCAL_SIDE / _PHOTO_SIZE / multiple)) * multiple
+            for side in self.image_size
+        )
+
+    def crops(
+        self, batch_size, local_crops=8, start_step=0, *, local_size=None, split=None
+    ):
+        """Streams crops of training images without labels, for `DINO`.
+
+        Args:
+            batch_size: Integer B of images.
+            local_crops: Integer V; may be 0.
+            start_step: Integer. How many batches were taken before.
+            local_size: Optional integer or `(h, w)`. Defaults to `local_size()`.
+            split: Optional float. See `crop_policies`.
+
+        Returns:
+            Endless dataset of dicts of `global` `[B, 2, H, W, C]` and, with local
+            crops, `local` `[B, V, h, w, C]`.
+        """
+        size = local_size or self.local_size()
+        policies = crop_policies(
+            self.augmentation,
+            self.image_size,
+            (size, size) if isinstance(size, int) else size,
+            local_crops,
+            split=split,
+            strength=self.strength,
+        )
+        views = Views(self.parts.train, policies, self.views.seed)
+        return pipelines.crop_batches(views, self.image_indices, batch_size, start_step)
 
     def labeled(self, batch_size, start_step=0):
         """Streams `(image, label)` batches of the labelled images."""

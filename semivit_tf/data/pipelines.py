@@ -21,6 +21,31 @@ def image_batches(views, indices, batch_size, start_step=0):
     return views.batches(order, ("pretrain",)).map(lambda image, label: image)
 
 
+def crop_batches(views, indices, batch_size, start_step=0):
+    """Makes batches of crops of each image, for self-distillation.
+
+    Args:
+        views: `Views` by the policies `global1`, `global2`, and `local1` ... if wanted.
+        indices: Integer array.
+        batch_size: Integer B of images.
+        start_step: Integer. How many batches were taken before.
+
+    Returns:
+        Dataset of dicts: `global` `[B, 2, H, W, C]` and, if there are any, `local`
+        `[B, V, h, w, C]`. The images come first, so replicas share them out.
+    """
+    order = index_batches(
+        indices, batch_size, (views.seed, _PRETRAIN_ORDER), start_step
+    )
+
+    def join(*crops):
+        groups = {"global": crops[:2], "local": crops[2:-1]}  # labels come last
+        return {name: tf.stack(part, 1) for name, part in groups.items() if part}
+
+    crops = views.batches(order, tuple(views.policies))
+    return crops.map(join).prefetch(tf.data.AUTOTUNE)
+
+
 def labeled_batches(views, indices, batch_size, start_step=0):
     """Makes batches `(image [B, H, W, C], label [B])`."""
     order = index_batches(indices, batch_size, (views.seed, _LABELED_ORDER), start_step)

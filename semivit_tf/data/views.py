@@ -13,7 +13,18 @@ from semivit_tf.augment.randomness import image_key
 _AUTOTUNE = tf.data.AUTOTUNE
 _PARALLEL = {"num_parallel_calls": _AUTOTUNE, "deterministic": True}
 # Tell apart the draws of different uses of the same image.
-_STREAMS = {"labeled": 1, "weak": 2, "strong": 3, "pretrain": 4}
+_STREAMS = {
+    **{"labeled": 1, "weak": 2, "strong": 3, "pretrain": 4},
+    **{"global1": 5, "global2": 6},
+}
+_FIRST_LOCAL_STREAM = 1000
+
+
+def stream(name):
+    """Returns the stream of a view's draws; `local1`, `local2`, ... go on and on."""
+    if name in _STREAMS:
+        return _STREAMS[name]
+    return _FIRST_LOCAL_STREAM + int(name.removeprefix("local"))
 
 
 def plan_window(boxes, sizes, most_halvings):
@@ -92,7 +103,7 @@ class Views:
     def _keys(self, names, epochs, indices):
         """Returns the key of each image and view: uint64 `[n, len(names)]`."""
         pairs = zip(epochs.tolist(), indices.tolist(), strict=True)
-        streams = [_STREAMS[name] for name in names]
+        streams = [stream(name) for name in names]
         keys = [[image_key(self.seed, s, *pair) for s in streams] for pair in pairs]
         return np.array(keys, "uint64")
 

@@ -83,6 +83,7 @@ def test_a_stream_started_anywhere_is_the_uninterrupted_one(
         lambda step: data.semi_supervised(2, 3, start_step=step),
         lambda step: data.labeled(4, start_step=step),
         lambda step: data.images(4, start_step=step),
+        lambda step: data.crops(4, 2, step, local_size=6),
     ]
     whole = [
         [leaves(batch) for batch in itertools.islice(stream(0), 41)]
@@ -90,7 +91,7 @@ def test_a_stream_started_anywhere_is_the_uninterrupted_one(
     ]
     for point in range(POINTS):
         step = int(generator.integers(0, 41))
-        which = point % 3
+        which = point % 4
         started = leaves(next(iter(streams[which](step))))
         assert len(started) == len(whole[which][step]) >= 1
         for ours, before in zip(started, whole[which][step], strict=True):
