@@ -59,7 +59,7 @@ def small_crops(size, local_size, split=0.5, strength=1.0):
     return {
         "global1": whole,
         "global2": whole,
-        "local": Policy(crop(local_size, 0.2, split), operations),
+        "local": Policy(crop(local_size, 0.4 * split, split), operations),
     }
 
 
