@@ -16,25 +16,122 @@ class _Training(Settings):
             )
 
 
+# What each method of pre-training uses where nothing is said.
+PRETRAIN_DEFAULTS = {
+    "mae": {
+        "epochs": 400,
+        "base_learning_rate": 1.5e-4,
+        "minimum_learning_rate": 0.0,
+        "warmup_epochs": 40.0,
+        "weight_decay": 0.05,
+    },
+    "dino": {
+        "epochs": 100,
+        "base_learning_rate": 5e-4,
+        "minimum_learning_rate": 1e-6,
+        "warmup_epochs": 10.0,
+        "weight_decay": 0.04,
+    },
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class PretrainConfig(_Training):
     """Stage 1: learn from all training images, without labels."""
 
     prefix = "pretrain_"
 
-    method: str = setting("mae", "Pre-training method.", choices=("mae",))
-    epochs: int = setting(400, "Passes over all training images.", low=1)
-    batch_size: int = setting(256, "Images in a step, over all replicas.", low=1)
-    base_learning_rate: float = setting(
-        1.5e-4, "Peak learning rate for a batch of 256.", low=0.0
+    method: str = setting(
+        "mae", "Pre-training method.", choices=tuple(PRETRAIN_DEFAULTS)
     )
-    warmup_epochs: float = setting(40.0, "Epochs of linear warm-up.", low=0.0)
-    weight_decay: float = setting(0.05, "Decoupled weight decay.", low=0.0)
-    mask_ratio: float = setting(0.75, "Share of patches hidden.", low=0.0, high=1.0)
-    decoder_width: int = setting(512, "Channels of a decoder token.", low=1)
-    decoder_depth: int = setting(8, "Blocks of the decoder.", low=1)
-    decoder_heads: int = setting(16, "Attention heads of the decoder.", low=1)
-    normalize_targets: bool = setting(True, "Normalise each target patch.")
+    epochs: int | None = setting(
+        None, "Passes over all training images; default: mae 400, dino 100.", low=1
+    )
+    batch_size: int = setting(256, "Images in a step, over all replicas.", low=1)
+    base_learning_rate: float | None = setting(
+        None,
+        "Peak learning rate for a batch of 256; default: mae 1.5e-4, dino 5e-4.",
+        low=0.0,
+    )
+    minimum_learning_rate: float | None = setting(
+        None, "Learning rate at the end; default: mae 0, dino 1e-6.", low=0.0
+    )
+    warmup_epochs: float | None = setting(
+        None, "Epochs of linear warm-up; default: mae 40, dino 10.", low=0.0
+    )
+    weight_decay: float | None = setting(
+        None,
+        "Decoupled weight decay, for dino at the start; default: mae 0.05, dino 0.04.",
+        low=0.0,
+    )
+    mask_ratio: float = setting(
+        0.75, "mae: share of patches hidden.", low=0.0, high=1.0
+    )
+    decoder_width: int = setting(512, "mae: channels of a decoder token.", low=1)
+    decoder_depth: int = setting(8, "mae: blocks of the decoder.", low=1)
+    decoder_heads: int = setting(16, "mae: attention heads of the decoder.", low=1)
+    normalize_targets: bool = setting(True, "mae: normalise each target patch.")
+    dino_outputs: int = setting(65536, "dino: prototypes of the head.", low=2)
+    dino_hidden_width: int = setting(2048, "dino: channels inside the head.", low=1)
+    dino_bottleneck_width: int = setting(
+        256, "dino: channels before the last layer of the head.", low=1
+    )
+    dino_normalize_last_layer: bool = setting(
+        True, "dino: keep the gain of the last layer at 1."
+    )
+    dino_local_crops: int = setting(8, "dino: local crops of an image.", low=0)
+    dino_local_size: int | None = setting(
+        None,
+        "dino: side of a local crop, whole patches; default: like 96 for 224.",
+        low=1,
+    )
+    dino_split: float | None = setting(
+        None,
+        "dino: share of the area between local and global crops; default: 0.4 for "
+        "photo (0.14 without local crops), 0.5 for small.",
+        low=0.05,
+        high=1.0,
+    )
+    dino_drop_path: float = setting(
+        0.1, "dino: drop path rate of the student's last block.", low=0.0
+    )
+    dino_student_temperature: float = setting(
+        0.1, "dino: temperature of the student.", low=1e-3
+    )
+    dino_teacher_temperature: float = setting(
+        0.04, "dino: temperature of the teacher after its warm-up.", low=1e-3
+    )
+    dino_warmup_teacher_temperature: float = setting(
+        0.04, "dino: temperature of the teacher at the start.", low=1e-3
+    )
+    dino_temperature_warmup_epochs: int = setting(
+        0, "dino: epochs of the teacher temperature's warm-up.", low=0
+    )
+    dino_teacher_momentum: float = setting(
+        0.996,
+        "dino: momentum of the teacher at the start; it ends at 1.",
+        low=0.0,
+        high=1.0,
+    )
+    dino_center_momentum: float = setting(
+        0.9, "dino: momentum of the teacher's mean output.", low=0.0, high=1.0
+    )
+    dino_weight_decay_end: float = setting(
+        0.4, "dino: weight decay at the end.", low=0.0
+    )
+    dino_frozen_epochs: int = setting(
+        1, "dino: epochs before the last layer learns.", low=0
+    )
+    dino_clip_norm: float = setting(
+        3.0, "dino: largest norm of a weight's gradient; 0 is off.", low=0.0
+    )
+
+    def __post_init__(self):
+        # A method that is unknown is refused by the check of the settings.
+        for name, value in PRETRAIN_DEFAULTS.get(self.method, {}).items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+        super().__post_init__()
 
 
 @dataclasses.dataclass(frozen=True)

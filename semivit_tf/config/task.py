@@ -137,8 +137,7 @@ class BackboneConfig(Settings):
     )
     position_embedding: str | None = setting(
         None,
-        "ViT: position table of stages 2 and 3; default: learned; stage 1 always has "
-        "sincos.",
+        "ViT: position table; default: learned; stage 1 by mae always has sincos.",
         choices=("learned", "sincos"),
     )
     depths: str | None = setting(

@@ -2,10 +2,13 @@
 
 from semivit_tf.backbones import find_family
 from semivit_tf.config.settings import InputError
-from semivit_tf.methods.mae import MAE
+from semivit_tf.stages import pretrain_dino, pretrain_mae
 from semivit_tf.training.checkpoints import save_weights
 
 STAGE = "pretrain"
+
+# Each has `network`, `optimizer`, `stream`, `callbacks` and `encoder`.
+METHODS = {"dino": pretrain_dino, "mae": pretrain_mae}
 
 
 def _images(run):
@@ -19,41 +22,34 @@ def batches(run):
 
 
 def network(run):
-    """Builds the masked autoencoder around the encoder that stays."""
-    settings, name = run.config.pretrain, run.config.backbone.backbone
+    """Builds the model around the encoder that stays."""
+    method, name = run.config.pretrain.method, run.config.backbone.backbone
     if find_family(name) != "vit":
         raise InputError(
-            "--stages=pretrain with --pretrain_method=mae needs a ViT. "
+            f"--stages=pretrain with --pretrain_method={method} needs a ViT. "
             f"Received: --backbone={name}"
         )
-    # The encoder of MAE is a plain ViT, started and placed in its own way.
-    encoder = run.backbone(position_embedding="sincos", initialization="xavier_uniform")
-    return MAE(
-        encoder,
-        mask_ratio=settings.mask_ratio,
-        decoder_width=settings.decoder_width,
-        decoder_depth=settings.decoder_depth,
-        decoder_heads=settings.decoder_heads,
-        normalize_targets=settings.normalize_targets,
-    )
+    steps = _images(run) // run.config.pretrain.batch_size
+    return METHODS[method].network(run, steps)
 
 
 def train(run):
-    """Trains a masked autoencoder and keeps its encoder."""
+    """Trains by the method chosen and keeps the encoder."""
     settings = run.config.pretrain
+    method = METHODS[settings.method]
     steps = _images(run) // settings.batch_size
     run.seed_stage(STAGE)
     with run.strategy.scope():
         model = network(run)
-        optimizer = run.optimizer(model, settings, steps, beta_2=0.95, undecayed=())
-        run.compile(model, optimizer)
+        run.compile(model, method.optimizer(run, model, steps))
     run.train(
         model,
-        lambda step: run.data.images(settings.batch_size, start_step=step),
+        lambda step: method.stream(run, model, step),
         stage=STAGE,
         settings=settings,
         steps_per_epoch=steps,
+        callbacks=method.callbacks(run, steps),
     )
     folder = run.folder.stage(STAGE)
-    save_weights(model.backbone, folder.weights("encoder"))
+    save_weights(method.encoder(model), folder.weights("encoder"))
     folder.finish(method=settings.method)

@@ -82,15 +82,13 @@ class Run:
             scaled_learning_rate(settings.base_learning_rate, settings.batch_size),
             total_steps=settings.epochs * steps_per_epoch,
             warmup_steps=round(settings.warmup_epochs * steps_per_epoch),
-            minimum=getattr(settings, "minimum_learning_rate", 0.0),
+            minimum=settings.minimum_learning_rate,
         )
-        return layer_wise_adamw(
-            model,
-            schedule,
-            layer_decay=getattr(settings, "layer_decay", 1.0),
-            weight_decay=settings.weight_decay,
-            **options,
-        )
+        defaults = {
+            "layer_decay": getattr(settings, "layer_decay", 1.0),
+            "weight_decay": settings.weight_decay,
+        }
+        return layer_wise_adamw(model, schedule, **{**defaults, **options})
 
     def compile(self, model, optimizer):
         """Compiles a method as the run wants its steps carried out."""

@@ -7,6 +7,8 @@ from semivit_tf.training.progress import Progress
 
 _SHOWN = (
     "loss",
+    "teacher_entropy",
+    "view_divergence",
     "kept",
     "pseudo_label_precision",
     "val_accuracy",

@@ -1,0 +1,80 @@
+"""What does stage 1 need for self-distillation?"""
+
+from semivit_tf.config.settings import InputError
+from semivit_tf.methods.dino import DINO
+from semivit_tf.methods.ema_teacher import EMATeacher
+from semivit_tf.training.schedules import Cosine, EpochRamp
+
+
+def network(run, steps_per_epoch):
+    """Builds student and teacher."""
+    settings = run.config.pretrain
+    backbone = run.backbone(
+        pooling="class_token",
+        drop_path=settings.dino_drop_path,
+    )
+    size = settings.dino_local_size
+    if size and size % backbone.patch_size:
+        raise InputError(
+            "--pretrain_dino_local_size should be a multiple of the patch size "
+            f"{backbone.patch_size}. Received: {size}"
+        )
+    return DINO(
+        backbone,
+        outputs=settings.dino_outputs,
+        hidden_width=settings.dino_hidden_width,
+        bottleneck_width=settings.dino_bottleneck_width,
+        normalize_last_layer=settings.dino_normalize_last_layer,
+        student_temperature=settings.dino_student_temperature,
+        teacher_temperature=EpochRamp(
+            settings.dino_warmup_teacher_temperature,
+            settings.dino_teacher_temperature,
+            settings.dino_temperature_warmup_epochs,
+            steps_per_epoch,
+        ),
+        center_momentum=settings.dino_center_momentum,
+        frozen_updates=settings.dino_frozen_epochs * steps_per_epoch,
+    )
+
+
+def optimizer(run, model, steps_per_epoch):
+    """Builds the optimizer, whose weight decay grows."""
+    settings = run.config.pretrain
+    decay = Cosine(
+        settings.weight_decay,
+        settings.dino_weight_decay_end,
+        settings.epochs * steps_per_epoch,
+    )
+    return run.optimizer(
+        model,
+        settings,
+        steps_per_epoch,
+        weight_decay=decay,
+        undecayed=(),
+        clipnorm=settings.dino_clip_norm or None,
+    )
+
+
+def stream(run, model, step):
+    """Streams crops from a step on."""
+    settings = run.config.pretrain
+    patch_size = model.student_backbone.patch_size
+    return run.data.crops(
+        settings.batch_size,
+        settings.dino_local_crops,
+        step,
+        local_size=settings.dino_local_size or run.data.local_size(patch_size),
+        split=settings.dino_split,
+    )
+
+
+def callbacks(run, steps_per_epoch):
+    """Returns what moves the teacher."""
+    settings = run.config.pretrain
+    steps = settings.epochs * steps_per_epoch
+    return [EMATeacher(Cosine(settings.dino_teacher_momentum, 1.0, steps))]
+
+
+def encoder(model):
+    """Returns the network that stays."""
+    return model.teacher_backbone

@@ -1,0 +1,215 @@
+"""Self-distillation through the command line, and what its stage builds."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from semivit_tf.config.run import Config
+from semivit_tf.stages import pretrain_dino
+from semivit_tf.stages.pipeline import prepare
+from semivit_tf.training.checkpoints import SaveCheckpoints
+from tests.stages.test_cli import ROOT, TINY, error, run
+
+DINO = [
+    "--pretrain_method=dino",
+    "--pretrain_batch_size=100",
+    "--pretrain_dino_outputs=16",
+    "--pretrain_dino_hidden_width=8",
+    "--pretrain_dino_bottleneck_width=6",
+    "--pretrain_dino_local_crops=2",
+]
+
+
+def prepared(tmp_path, **flags):
+    """A `Run` that has not begun."""
+    sizes = {"backbone": "vit", "patch_size": 2, "width": 8, "depth": 1, "heads": 2}
+    values = {"workdir": str(tmp_path / "run"), "stages": "pretrain", **sizes}
+    return prepare(Config.from_flags({**values, "pretrain_method": "dino", **flags}))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished run of all stages but the export."""
+    folder = tmp_path_factory.mktemp("runs") / "dino"
+    stages = "--stages=pretrain,finetune,semi_finetune,evaluate"
+    flags = [f"--workdir={folder}", "--validation_per_class=1", stages]
+    assert run(*DINO, *flags) == 0
+    return folder
+
+
+def test_all_stages_run_from_the_teachers_backbone(finished):
+    assert json.loads((finished / "pretrain" / "DONE").read_text())["method"] == "dino"
+    lines = (finished / "pretrain" / "metrics.jsonl").read_text().splitlines()
+    last = json.loads(lines[-1])
+    assert last["step"] == 2 * (1438 - 10) // 100
+    for name in ("loss", "teacher_entropy", "view_divergence", "val_loss"):
+        assert np.isfinite(last[name])
+    results = json.loads((finished / "evaluation.json").read_text())["results"]
+    assert [(r["stage"], r["weights"]) for r in results] == [
+        ("finetune", "student"),
+        ("semi_finetune", "student"),
+        ("semi_finetune", "teacher"),
+    ]
+
+
+def test_the_encoder_is_the_teachers(tmp_path, monkeypatch):
+    kept = []
+    encoder = pretrain_dino.encoder
+    monkeypatch.setattr(
+        pretrain_dino, "encoder", lambda model: (kept.append(model), encoder(model))[1]
+    )
+    assert run(*DINO, f"--workdir={tmp_path}", "--stages=pretrain") == 0
+    saved = load_file(tmp_path / "pretrain" / "weights" / "encoder.safetensors")
+    (model,) = kept
+    table = saved["positions/position_table"]
+    np.testing.assert_array_equal(table, model.teacher_backbone.positions.table)
+    assert np.abs(table - model.student_backbone.positions.table).max() > 1e-6
+
+
+def test_finetuning_starts_from_the_encoder(tmp_path):
+    still = ["--finetune_base_learning_rate=0", "--finetune_minimum_learning_rate=0"]
+    flags = [*DINO, *still, f"--workdir={tmp_path}", "--stages=pretrain,finetune"]
+    assert run(*flags) == 0
+    encoder = load_file(tmp_path / "pretrain/weights/encoder.safetensors")
+    student = load_file(tmp_path / "finetune/weights/student.safetensors")
+    compared = 0
+    for name, array in encoder.items():
+        if not name.startswith("norm/"):  # of averaged features, which is new
+            np.testing.assert_array_equal(student[f"vit/{name}"], array)
+            compared += 1
+    assert compared > 12
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch):
+    flags = [*DINO, "--stages=pretrain", "--checkpoint_seconds=0"]
+    assert run(*flags, f"--workdir={tmp_path / 'whole'}") == 0
+    stopped = f"--workdir={tmp_path / 'stopped'}"
+    save = SaveCheckpoints.on_epoch_end
+
+    def save_and_stop(self, epoch, logs=None):
+        save(self, epoch, logs)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SaveCheckpoints, "on_epoch_end", save_and_stop)
+        assert run(*flags, stopped) == 130
+    assert not (tmp_path / "stopped" / "pretrain" / "DONE").exists()
+    assert run(*flags, stopped) == 0
+    whole, again = (
+        load_file(tmp_path / name / "pretrain" / "weights" / "encoder.safetensors")
+        for name in ("whole", "stopped")
+    )
+    assert len(whole) > 12
+    for name, array in whole.items():
+        np.testing.assert_allclose(again[name], array, rtol=1e-4, atol=1e-6)
+
+
+def test_schedules_follow_the_flags(tmp_path):
+    flags = {
+        "pretrain_epochs": 20,
+        "pretrain_batch_size": 128,
+        "pretrain_dino_outputs": 16,
+        "pretrain_dino_warmup_teacher_temperature": 0.04,
+        "pretrain_dino_teacher_temperature": 0.07,
+        "pretrain_dino_temperature_warmup_epochs": 4,
+        "pretrain_dino_frozen_epochs": 2,
+    }
+    prepared_run = prepared(tmp_path, **flags)
+    steps = 1438 // 128
+    model = pretrain_dino.network(prepared_run, steps)
+    assert model.frozen_updates == 2 * steps
+    temperatures = [
+        float(model.teacher_temperature(steps * epoch)) for epoch in range(6)
+    ]
+    expected = [0.04, 0.05, 0.06, 0.07, 0.07, 0.07]
+    np.testing.assert_allclose(temperatures, expected, rtol=1e-5)
+    assert model.student_backbone.pooling == "class_token"
+    assert model.student_backbone.position_embedding == "learned"
+    assert model.student_backbone.drop_path == 0.1
+
+    optimizer = pretrain_dino.optimizer(prepared_run, model, steps)
+    rates = [float(optimizer._learning_rate(s)) for s in (0, 10 * steps, 20 * steps)]
+    np.testing.assert_allclose(rates, [0, 2.5e-4, 1e-6], rtol=1e-4)  # 5e-4 * 128 / 256
+    decays = [float(optimizer.weight_decay(s)) for s in (0, 10 * steps, 20 * steps)]
+    np.testing.assert_allclose(decays, [0.04, 0.22, 0.4], rtol=1e-5)
+    assert optimizer.clipnorm == 3.0
+    assert (optimizer.beta_1, optimizer.beta_2) == (0.9, 0.999)
+    named = zip(model.trainable_variables, optimizer.decayed, strict=True)
+    decayed = {variable.path for variable, decays in named if decays}
+    assert {"vit/class_token", "vit/positions/position_table"} <= decayed
+    assert not any(path.endswith(("bias", "gamma", "beta")) for path in decayed)
+    (teacher,) = pretrain_dino.callbacks(prepared_run, steps)
+    momenta = [float(teacher.momentum_at(s)) for s in (0, 10 * steps, 20 * steps)]
+    np.testing.assert_allclose(momenta, [0.996, 0.998, 1.0], rtol=1e-6)
+    batch = next(iter(pretrain_dino.stream(prepared_run, model, 0)))
+    assert batch["local"].shape == (128, 8, 4, 4, 1)  # 3.4 pixels in patches of 2
+
+
+def test_defaults_are_the_methods_own():
+    mae = Config.from_flags({"backbone": "vit_base_patch16"}).pretrain
+    dino = Config.from_flags(
+        {"backbone": "vit_base_patch16", "pretrain_method": "dino"}
+    ).pretrain
+    names = (
+        "epochs base_learning_rate minimum_learning_rate warmup_epochs weight_decay"
+    ).split()
+    assert [getattr(mae, name) for name in names] == [400, 1.5e-4, 0, 40, 0.05]
+    assert [getattr(dino, name) for name in names] == [
+        100,
+        5e-4,
+        1e-6,
+        10,
+        0.04,
+    ]
+    given = Config.from_flags(
+        {
+            "backbone": "vit_base_patch16",
+            "pretrain_method": "dino",
+            "pretrain_epochs": 7,
+            "pretrain_warmup_epochs": 0.0,
+        }
+    )
+    assert (given.pretrain.epochs, given.pretrain.warmup_epochs) == (7, 0.0)
+    assert Config.from_json(given.to_json()) == given
+    assert json.loads(given.to_json())["pretrain_weight_decay"] == 0.04
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--pretrain_method=simclr"], "--pretrain_method should be one of: mae, dino"),
+        (
+            ["--pretrain_dino_local_size=6"],
+            "--pretrain_dino_local_size should be a multiple of the patch size 4. "
+            "Received: 6",
+        ),
+        (["--pretrain_dino_drop_path=1"], "`drop_path` should be in [0, 1)"),
+        (
+            ["--pretrain_dino_student_temperature=0"],
+            "--pretrain_dino_student_temperature should be at least 0.001",
+        ),
+        (["--pretrain_dino_teacher_momentum=2"], "should be at most 1.0"),
+        (
+            ["--pretrain_epochs=9", "--pretrain_warmup_epochs=10"],
+            "--pretrain_warmup_epochs should be at most --pretrain_epochs=9",
+        ),
+    ],
+)
+def test_wrong_input_is_one_line_and_code_2(flags, message, tmp_path, capsys):
+    folder = tmp_path / "run"
+    assert message in error(capsys, *DINO, f"--workdir={folder}", *flags)
+    assert not folder.exists()
+
+
+def test_mirrored_bfloat16_runs(tmp_path):
+    command = [sys.executable, ROOT / "main.py", *TINY, *DINO, "--stages=pretrain"]
+    command += ["--strategy=mirrored", "--logical_cpus=2", f"--workdir={tmp_path}"]
+    command += ["--precision=mixed_bfloat16"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "Traceback" not in result.stderr
+    lines = (tmp_path / "pretrain" / "metrics.jsonl").read_text().splitlines()
+    assert 0 < json.loads(lines[-1])["loss"] < 20
