@@ -11,7 +11,15 @@ from semivit_tf.config.stages import (
 )
 from semivit_tf.config.task import BackboneConfig, DataConfig
 
-STAGES = ("check", "pretrain", "finetune", "semi_finetune", "evaluate", "export")
+STAGES = (
+    "check",
+    "pretrain",
+    "probe",
+    "finetune",
+    "semi_finetune",
+    "evaluate",
+    "export",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +28,9 @@ class RunConfig(Settings):
 
     workdir: str | None = setting(None, "Folder of the run; needed.", identity=False)
     stages: str = setting(
-        ",".join(STAGES), "Stages to run, in this order.", identity=False
+        ",".join(name for name in STAGES if name != "probe"),
+        f"Stages to run, of {','.join(STAGES)}, in this order.",
+        identity=False,
     )
     seed: int = setting(
         0, "Seed of split, order, augmentation and weights.", low=0, high=2**63 - 1
@@ -46,6 +56,13 @@ class RunConfig(Settings):
     deterministic: bool = setting(
         False,
         "Give the same bits on every run; slower on some devices.",
+        identity=False,
+    )
+    probe_labels: str = setting(
+        "labeled",
+        "What the stage probe learns from: the labelled images, or all training images "
+        "whose labels are known.",
+        choices=("labeled", "all"),
         identity=False,
     )
     validations: int = setting(

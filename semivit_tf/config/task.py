@@ -149,6 +149,11 @@ class BackboneConfig(Settings):
     stem_patch: int | None = setting(
         None, "ConvNeXt: pixels on a side of the stem's patch; default: 4.", low=1
     )
+    init_from: str | None = setting(
+        None,
+        "File of weights that the first training stage starts from: .pth, "
+        ".safetensors or .npz, as published.",
+    )
 
     def __post_init__(self):
         super().__post_init__()
@@ -167,7 +172,7 @@ class BackboneConfig(Settings):
     def overrides(self):
         """Returns the constructor arguments that were given."""
         given = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        del given["backbone"]
+        del given["backbone"], given["init_from"]
         given = {name: value for name, value in given.items() if value is not None}
         for name in {"depths", "widths"} & set(given):
             given[name] = whole_numbers(name, given[name])

@@ -188,11 +188,15 @@ class Dataset:
             source, indices, self.image_size, batch_size, self.central_share
         )
 
+    def as_evaluated(self, indices, batch_size=256):
+        """Returns one pass over training images, in order, as they are evaluated."""
+        return self._evaluation(self.parts.train, indices, batch_size)
+
     def validation(self, batch_size=256):
         """Returns one pass over the validation images, or None if there are none."""
         if not len(self.split.validation):
             return None
-        return self._evaluation(self.parts.train, self.split.validation, batch_size)
+        return self.as_evaluated(self.split.validation, batch_size)
 
     def test(self, batch_size=256):
         """Returns one pass over the test images, or None if there are none."""

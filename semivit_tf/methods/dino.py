@@ -193,6 +193,30 @@ class DINO(MovingTeacher, Method):
         self.center.assign(ops.where(updated > 0, moved, self.center))
         self.center_sum.assign(ops.where(updated > 0, 0.0, self.center_sum))
 
+    def pictures(self, images):
+        """Shows where the teacher looks.
+
+        Args:
+            images: Tensor `[B, H, W, C]`.
+
+        Returns:
+            Tensor `[B, H, (1 + heads) W, C]` of pixels in [0, 255]: the image, and how
+            much each head's class token attends to each patch, the most in white.
+        """
+        images = ops.cast(images, "float32")
+        looks = ops.cast(self.teacher_backbone.class_attention(images), "float32")
+        looks = 255.0 * looks / ops.max(looks, axis=-1, keepdims=True)
+        heads, patch = looks.shape[1], self.teacher_backbone.patch_size
+        height, width, channels = images.shape[1:]
+        rows, columns = height // patch, width // patch
+        maps = ops.reshape(looks, (-1, heads, rows, columns))
+        maps = ops.repeat(ops.repeat(maps, patch, axis=2), patch, axis=3)
+        side_by_side = ops.reshape(
+            ops.transpose(maps, (0, 2, 1, 3)), (-1, height, heads * width, 1)
+        )
+        shown = ops.repeat(side_by_side, channels, axis=-1)
+        return ops.concatenate([images, shown], axis=2)
+
     def test_step(self, batch):
         crops = keras.utils.unpack_x_y_sample_weight(batch)[0]
         if not isinstance(crops, dict):  # an image is compared with itself

@@ -208,7 +208,9 @@ class MAE(Method):
             hidden patches in grey, and with hidden patches rebuilt. Where targets are
             normalised, a rebuilt patch is given the true one's mean and deviation.
         """
-        shuffle, restore = self.draw_order(images)
+        tokens = self.backbone.grid[0] * self.backbone.grid[1]
+        # The same patches each time, so that pictures can be compared.
+        shuffle, restore = random_token_order(ops.shape(images)[0], tokens, seed=0)
         rebuilt = self.decoder(self.encode(images, shuffle), restore)
         rebuilt, patches = ops.cast(rebuilt, "float32"), self.patches(images)
         if self.normalize_targets:

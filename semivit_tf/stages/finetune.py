@@ -16,6 +16,11 @@ def network(run):
     return run.classifier(run.config.finetune)
 
 
+def start(run, model):
+    """Loads `--init_from`: the backbone, and the head if it fits."""
+    run.load_initial(model)
+
+
 def train(run):
     """Trains a classifier, from the pre-trained encoder if there is one."""
     settings = run.config.finetune
@@ -28,6 +33,8 @@ def train(run):
             # Averaged features are normalised after pooling, by a norm that is new.
             fresh = ("norm/",) if model.backbone.pooling == "mean" else ()
             load_weights(model.backbone, pretrained.weights("encoder"), skip=fresh)
+        elif run.starts_from_file(STAGE):
+            start(run, model)
         run.compile(model, run.optimizer(model, settings, steps))
     run.train(
         model,

@@ -8,13 +8,21 @@ import tensorflow as tf
 
 from semivit_tf.config.settings import InputError
 from semivit_tf.data.dataset import Dataset, load_parts, split_parts
-from semivit_tf.stages import check, evaluate, finetune, pretrain, semi_finetune
+from semivit_tf.stages import (
+    check,
+    evaluate,
+    finetune,
+    pretrain,
+    probe,
+    semi_finetune,
+)
 from semivit_tf.stages.export import check_version, export, served_weights
 from semivit_tf.stages.run import Run
 from semivit_tf.stages.run_folder import RunFolder
 from semivit_tf.training.checkpoints import CheckpointError
 from semivit_tf.training.distribution import check_batch_size, create_strategy
 from semivit_tf.training.non_finite import NonFiniteLossError
+from semivit_tf.weights import WeightsError
 
 # Each trains by `train(run)`; `batches` and `network` say what it needs.
 TRAINING = {module.STAGE: module for module in (pretrain, finetune, semi_finetune)}
@@ -116,8 +124,12 @@ def check_networks(run):
     with input_errors():
         for name in run.config.run.stage_names():
             if name in TRAINING:
-                TRAINING[name].network(run)
-            elif name != check.STAGE:
+                model = TRAINING[name].network(run)
+                if run.starts_from_file(name) and not run.folder.stage(name).done:
+                    # What stands in the file comes out now, and not after the check.
+                    quiet = dataclasses.replace(run, say=lambda text: None)
+                    TRAINING[name].start(quiet, model)
+            elif name not in (check.STAGE, probe.STAGE):
                 run.classifier()
 
 
@@ -129,10 +141,11 @@ def check_order(run):
         return name in stages or folder.stage(name).done
 
     if "semi_finetune" in stages and not there("finetune"):
-        raise InputError(
-            "--stages=semi_finetune starts from the stage finetune, which is neither "
-            "asked for nor finished in this folder"
-        )
+        if run.config.backbone.init_from is None:
+            raise InputError(
+                "--stages=semi_finetune starts from the stage finetune, which is "
+                "neither asked for nor finished in this folder, or from --init_from"
+            )
     for name in ("evaluate", "export"):
         if name in stages and not (there("finetune") or there("semi_finetune")):
             raise InputError(f"--stages={name} needs the stage finetune")
@@ -157,7 +170,7 @@ def run_pipeline(config, command, say=print):
     keras.config.set_dtype_policy(config.run.precision)
     if config.run.deterministic:
         tf.config.experimental.enable_op_determinism()
-    run = prepare(config)
+    run = dataclasses.replace(prepare(config), say=say)
     with input_errors():
         run.folder.open(config, command)
     try:
@@ -171,7 +184,7 @@ def run_pipeline(config, command, say=print):
         )
         for name in config.run.stage_names():
             run_stage(run, name, say)
-    except (CheckpointError, NonFiniteLossError) as error:
+    except (CheckpointError, NonFiniteLossError, WeightsError) as error:
         raise InputError(str(error)) from error
     return run
 
@@ -194,7 +207,9 @@ def run_stage(run, name, say):
     """Runs one stage, unless it is finished, and says what came out."""
     if name == check.STAGE:
         return
-    if name == "evaluate":
+    if name == probe.STAGE:
+        say("\n" + probe.describe(probe.probe(run)) + "\n")
+    elif name == "evaluate":
         say("\n" + evaluate.describe(evaluate.evaluate(run)) + "\n")
     elif name == "export":
         say(f"export: {export(run)}")

@@ -1,14 +1,21 @@
 """Stage 1: the encoder learns from all training images, without labels."""
 
+import numpy as np
+
 from semivit_tf.backbones import find_family
 from semivit_tf.config.settings import InputError
+from semivit_tf.evaluation.neighbor_accuracy import NeighborAccuracy
 from semivit_tf.stages import pretrain_dino, pretrain_mae
 from semivit_tf.training.checkpoints import save_weights
+from semivit_tf.training.loop import validated_epochs
+from semivit_tf.training.pictures import Pictures
 
 STAGE = "pretrain"
 
-# Each has `network`, `optimizer`, `stream`, `callbacks` and `encoder`.
+# Each builds `encoder`, `network` and `optimizer`, opens the `stream`, and knows how
+# to `start` from a file, which `callbacks` to call and what is `kept`.
 METHODS = {"dino": pretrain_dino, "mae": pretrain_mae}
+_SHOWN = 8  # images in a picture
 
 
 def _images(run):
@@ -33,6 +40,36 @@ def network(run):
     return METHODS[method].network(run, steps)
 
 
+def encoder(run):
+    """Builds the network that stays, as the method wants it."""
+    return METHODS[run.config.pretrain.method].encoder(run)
+
+
+def start(run, model):
+    """Loads `--init_from`."""
+    METHODS[run.config.pretrain.method].start(run, model)
+
+
+def watch(run, model):
+    """Returns what shows a person how the features come along."""
+    name, network = METHODS[run.config.pretrain.method].kept(model)
+    data = run.data
+    epochs = validated_epochs(run.config.pretrain.epochs, run.config.run.validations)
+    shown = data.as_evaluated(data.split.labeled[:_SHOWN])
+    images = np.concatenate([np.asarray(images) for images, _ in shown])
+    return [
+        NeighborAccuracy(
+            name,
+            lambda images: network(images, training=False),
+            data.as_evaluated(data.split.labeled),
+            data.validation(),
+            run.num_classes,
+            epochs,
+        ),
+        Pictures(run.folder.stage(STAGE).path, images, model.pictures, epochs),
+    ]
+
+
 def train(run):
     """Trains by the method chosen and keeps the encoder."""
     settings = run.config.pretrain
@@ -41,6 +78,8 @@ def train(run):
     run.seed_stage(STAGE)
     with run.strategy.scope():
         model = network(run)
+        if run.starts_from_file(STAGE):
+            start(run, model)
         run.compile(model, method.optimizer(run, model, steps))
     run.train(
         model,
@@ -48,8 +87,8 @@ def train(run):
         stage=STAGE,
         settings=settings,
         steps_per_epoch=steps,
-        callbacks=method.callbacks(run, steps),
+        callbacks=[*method.callbacks(run, steps), *watch(run, model)],
     )
     folder = run.folder.stage(STAGE)
-    save_weights(method.encoder(model), folder.weights("encoder"))
+    save_weights(method.kept(model)[1], folder.weights("encoder"))
     folder.finish(method=settings.method)

@@ -6,13 +6,15 @@ from semivit_tf.methods.ema_teacher import EMATeacher
 from semivit_tf.training.schedules import Cosine, EpochRamp
 
 
+def encoder(run, drop_path=0.0):
+    """Builds the network that stays."""
+    return run.backbone(pooling="class_token", drop_path=drop_path)
+
+
 def network(run, steps_per_epoch):
     """Builds student and teacher."""
     settings = run.config.pretrain
-    backbone = run.backbone(
-        pooling="class_token",
-        drop_path=settings.dino_drop_path,
-    )
+    backbone = encoder(run, settings.dino_drop_path)
     size = settings.dino_local_size
     if size and size % backbone.patch_size:
         raise InputError(
@@ -75,6 +77,12 @@ def callbacks(run, steps_per_epoch):
     return [EMATeacher(Cosine(settings.dino_teacher_momentum, 1.0, steps))]
 
 
-def encoder(model):
-    """Returns the network that stays."""
-    return model.teacher_backbone
+def start(run, model):
+    """Loads `--init_from` into student and teacher."""
+    run.load_initial(model.student_backbone)
+    model.teacher_backbone.set_weights(model.student_backbone.get_weights())
+
+
+def kept(model):
+    """Returns whose weights stay, and the network."""
+    return "teacher", model.teacher_backbone

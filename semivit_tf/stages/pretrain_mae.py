@@ -3,13 +3,16 @@
 from semivit_tf.methods.mae import MAE
 
 
+def encoder(run):
+    """Builds the network that stays: a plain ViT, started and placed in MAE's way."""
+    return run.backbone(position_embedding="sincos", initialization="xavier_uniform")
+
+
 def network(run, steps_per_epoch):
     """Builds the masked autoencoder."""
     settings = run.config.pretrain
-    # The encoder of MAE is a plain ViT, started and placed in its own way.
-    encoder = run.backbone(position_embedding="sincos", initialization="xavier_uniform")
     return MAE(
-        encoder,
+        encoder(run),
         mask_ratio=settings.mask_ratio,
         decoder_width=settings.decoder_width,
         decoder_depth=settings.decoder_depth,
@@ -34,6 +37,11 @@ def callbacks(run, steps_per_epoch):
     return []
 
 
-def encoder(model):
-    """Returns the network that stays."""
-    return model.backbone
+def start(run, model):
+    """Loads `--init_from`: the encoder, and the decoder if the file has one."""
+    run.load_initial(model, allow_missing=True)
+
+
+def kept(model):
+    """Returns whose weights stay, and the network."""
+    return "encoder", model.backbone

@@ -2,6 +2,7 @@
 
 import dataclasses
 import zlib
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
@@ -14,6 +15,10 @@ from semivit_tf.stages.run_folder import RunFolder
 from semivit_tf.training.loop import train
 from semivit_tf.training.optimizers import layer_wise_adamw
 from semivit_tf.training.schedules import WarmupCosine, scaled_learning_rate
+from semivit_tf.weights import load_published
+
+# In the order in which each goes on from the one before.
+TRAINING_STAGES = ("pretrain", "finetune", "semi_finetune")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +29,7 @@ class Run:
     folder: RunFolder
     data: Dataset
     strategy: tf.distribute.Strategy
+    say: Callable = print
 
     @property
     def num_classes(self):
@@ -75,6 +81,21 @@ class Run:
         # Networks made elsewhere know no drop path.
         backbone = self.backbone(**({"drop_path": rate} if rate else {}))
         return Classifier(backbone, self.num_classes, name=name, **options)
+
+    def starts_from_file(self, stage):
+        """Returns whether a stage starts from `--init_from`: the first that trains."""
+        if self.config.backbone.init_from is None:
+            return False
+        earlier = TRAINING_STAGES[: TRAINING_STAGES.index(stage)]
+        asked = self.config.run.stage_names()
+        return not any(
+            name in asked or self.folder.stage(name).path.exists() for name in earlier
+        )
+
+    def load_initial(self, model, **options):
+        """Loads `--init_from` into a model and says what became of the weights."""
+        found = load_published(model, self.config.backbone.init_from, **options)
+        self.say(found.describe())
 
     def optimizer(self, model, settings, steps_per_epoch, **options):
         """Builds AdamW with the stage's schedule."""

@@ -33,6 +33,11 @@ def network(run):
     return run.classifier(run.config.semi)
 
 
+def start(run, model):
+    """Loads `--init_from`: a fine-tuned network, of which teacher and student start."""
+    run.load_initial(model, head="keep")
+
+
 def train(run):
     """Trains student and teacher, both from the weights of stage 2."""
     settings = run.config.semi
@@ -43,7 +48,10 @@ def train(run):
     run.seed_stage(STAGE)
     with run.strategy.scope():
         student = network(run)
-        load_weights(student, run.folder.stage("finetune").weights("student"))
+        if run.starts_from_file(STAGE):
+            start(run, student)
+        else:
+            load_weights(student, run.folder.stage("finetune").weights("student"))
         model = SemiViT(
             student,
             threshold=settings.threshold,

@@ -10,6 +10,8 @@ _SHOWN = (
     "teacher_entropy",
     "view_divergence",
     "kept",
+    "encoder_knn_accuracy",
+    "teacher_knn_accuracy",
     "pseudo_label_precision",
     "val_accuracy",
     "val_student_accuracy",

@@ -9,6 +9,7 @@ import tensorflow as tf
 from semivit_tf.whole_file import whole_path
 
 _SMALLEST_SIDE = 96  # of an image in a picture, so that a person can see it
+_GAP = 4  # white pixels above and left of each image
 
 
 class Pictures(keras.callbacks.Callback):
@@ -34,9 +35,13 @@ class Pictures(keras.callbacks.Callback):
         """Returns all pictures, one below the other: uint8 array `[H, W, C]`."""
         drawn = np.asarray(self.draw(tf.constant(self.images)))
         levels = np.rint(drawn).clip(0, 255).astype("uint8")
-        whole = levels.reshape(-1, *levels.shape[2:])
-        times = -(-_SMALLEST_SIDE // self.images.shape[1])
-        return whole.repeat(times, axis=0).repeat(times, axis=1)
+        count, height, width, channels = self.images.shape
+        parts = levels.reshape(count, height, -1, width, channels)
+        times = -(-_SMALLEST_SIDE // height)
+        parts = parts.repeat(times, axis=1).repeat(times, axis=3)
+        gaps = ((0, 0), (_GAP, 0), (0, 0), (_GAP, 0), (0, 0))
+        parts = np.pad(parts, gaps, constant_values=255)
+        return parts.reshape(count * parts.shape[1], -1, channels)
 
     def on_epoch_end(self, epoch, logs=None):
         if epoch + 1 not in self.epochs:

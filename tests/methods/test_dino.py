@@ -470,3 +470,16 @@ def test_a_schedule_of_the_temperature_survives_the_configuration():
     again = DINO.from_config(model.get_config())
     assert again.get_config() == model.get_config()
     assert float(again.teacher_temperature(15)) == float(model.teacher_temperature(15))
+
+
+def test_pictures_show_where_each_head_of_the_teacher_looks():
+    model = DINO(small_vit(pooling="class_token"), **HEAD)
+    images = np.random.default_rng(0).uniform(0, 255, (3, 8, 8, 1)).astype("float32")
+    drawn = np.asarray(model.pictures(images))
+    assert drawn.shape == (3, 8, 3 * 8, 1)
+    np.testing.assert_array_equal(drawn[:, :, :8], images)
+    looks = np.asarray(model.teacher_backbone.class_attention(images))  # [3, 2, 4]
+    for head in range(2):
+        shown = drawn[:, ::4, 8 + 8 * head : 16 + 8 * head : 4, 0].reshape(3, 4)
+        expected = 255 * looks[:, head] / looks[:, head].max(axis=1, keepdims=True)
+        np.testing.assert_allclose(shown, expected, rtol=1e-5)
