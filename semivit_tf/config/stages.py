@@ -35,6 +35,12 @@ PRETRAIN_DEFAULTS = {
 }
 
 
+def _of_each_method(name):
+    """Returns what `PRETRAIN_DEFAULTS` says of a setting, for its help."""
+    values = (f"{key} {own[name]:g}" for key, own in PRETRAIN_DEFAULTS.items())
+    return f"default: {', '.join(values)}."
+
+
 @dataclasses.dataclass(frozen=True)
 class PretrainConfig(_Training):
     """Stage 1: learn from all training images, without labels."""
@@ -45,23 +51,29 @@ class PretrainConfig(_Training):
         "mae", "Pre-training method.", choices=tuple(PRETRAIN_DEFAULTS)
     )
     epochs: int | None = setting(
-        None, "Passes over all training images; default: mae 400, dino 100.", low=1
+        None, f"Passes over all training images; {_of_each_method('epochs')}", low=1
     )
     batch_size: int = setting(256, "Images in a step, over all replicas.", low=1)
     base_learning_rate: float | None = setting(
         None,
-        "Peak learning rate for a batch of 256; default: mae 1.5e-4, dino 5e-4.",
+        "Peak learning rate for a batch of 256; "
+        f"{_of_each_method('base_learning_rate')}",
         low=0.0,
     )
     minimum_learning_rate: float | None = setting(
-        None, "Learning rate at the end; default: mae 0, dino 1e-6.", low=0.0
+        None,
+        f"Learning rate at the end; {_of_each_method('minimum_learning_rate')}",
+        low=0.0,
     )
     warmup_epochs: float | None = setting(
-        None, "Epochs of linear warm-up; default: mae 40, dino 10.", low=0.0
+        None,
+        f"Epochs of linear warm-up; {_of_each_method('warmup_epochs')}",
+        low=0.0,
     )
     weight_decay: float | None = setting(
         None,
-        "Decoupled weight decay, for dino at the start; default: mae 0.05, dino 0.04.",
+        "Decoupled weight decay, for dino that at the start; "
+        f"{_of_each_method('weight_decay')}",
         low=0.0,
     )
     mask_ratio: float = setting(
