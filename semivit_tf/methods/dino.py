@@ -157,7 +157,7 @@ class DINO(MovingTeacher, Method):
         groups = [crops[name] for name in ("global", "local") if name in crops]
         student = self.student.project(groups, training=training)  # [B, 2 + V, K]
         teacher = self.teacher.project(groups[:1])  # [B, 2, K]
-        teacher = ops.stop_gradient(ops.cast(teacher, "float32"))
+        teacher = ops.cast(teacher, "float32")
         targets = centered_probabilities(teacher, self.center, self.temperature())
         losses = view_cross_entropy(targets, student, self.student_temperature)
         pairs = other_view_pairs(teacher.shape[1], student.shape[1])
