@@ -22,7 +22,16 @@ MAY_IMPORT = {
     "evaluation": set(),
     "export": {"augment"},
     "stages": {
-        *("config", "backbones", "methods", "data", "training", "evaluation", "export")
+        *(
+            "config",
+            "backbones",
+            "methods",
+            "data",
+            "training",
+            "weights",
+            "evaluation",
+            "export",
+        )
     },
     "cli": {"config", "stages"},
     "whole_file": set(),
