@@ -44,6 +44,7 @@ def test_the_script_of_the_readme_runs(tmp_path, monkeypatch):
     [
         "experiments/digits_40_labels.py",
         "experiments/benchmarks/augmentation.py",
+        "experiments/benchmarks/published_weights.py",
     ],
 )
 def test_tables_are_made_from_the_committed_results(script):

@@ -3,10 +3,11 @@
     python experiments/benchmarks/augmentation.py --timm_python=PATH
 
 PATH is the Python of an environment with torch, torchvision and timm, which this
-package does not need; without it, timm is left out. All ways take 500x375 files to 224
+package does not need. All ways take 500x375 files to 224
 pixels with what the paper does to them: crop, flip, colour jitter; crop, flip,
 rand-m9-mstd0.5-inc1, erasing. They run one after the other, in rounds, each on all
-processors: timm with a worker process for each, the others with a thread for each.
+processors (timm with a worker process for each, the others with a thread for each), and
+this package and timm on one processor, too.
 Writes experiments/results/augmentation.json and prints the table made from it.
 """
 
@@ -114,8 +115,8 @@ def measure_timm(folder):
             image = Image.open(paths[index % FILES]).convert("RGB")
             return weak(image), strong(image)
 
-    loader = torch.utils.data.DataLoader(Pairs(), BATCH, num_workers=os.cpu_count())
-    return rate(iter(loader))
+    workers = len(os.sched_getaffinity(0))
+    return rate(iter(torch.utils.data.DataLoader(Pairs(), BATCH, num_workers=workers)))
 
 
 def profile(folder):
@@ -168,10 +169,15 @@ def profile(folder):
 
 def table(result):
     """Returns the result as Markdown tables."""
-    slowest = min(result["pairs_per_second"].values())
-    lines = ["| pairs of views, 224 pixels | pairs a second, relative |", "|---|---|"]
-    for name, pairs in result["pairs_per_second"].items():
-        lines.append(f"| {TITLES[name]} | {pairs / slowest:.1f} |")
+    lines = [
+        "| pairs of views a second, 224 pixels, against timm | all processors | one |",
+        "|---|---|---|",
+    ]
+    all_processors, one = result["pairs_per_second"], result["on_one_processor"]
+    for name, pairs in all_processors.items():
+        alone = f"{one[name] / one['timm']:.2f}" if name in one else ""
+        share = pairs / all_processors["timm"]
+        lines.append(f"| {TITLES[name]} | {share:.2f} | {alone} |")
     lines += [
         "",
         "| part of a pair of ours, one thread alone | milliseconds |",
@@ -183,23 +189,43 @@ def table(result):
 
 
 def measure_all(timm_python, folder):
-    """Measures each way in a process of its own, in rounds; returns medians."""
-    pythons = dict.fromkeys(LAYERS, sys.executable)
-    if timm_python:
-        pythons["timm"] = timm_python
-    rates = {name: [] for name in TITLES if name in pythons}
+    """Measures each way in a process of its own, in rounds.
+
+    Returns:
+        Dict of `(way, processors)` to pairs a second in each round.
+    """
+    pythons = {name: sys.executable for name in LAYERS} | {"timm": timm_python}
+    everything = tuple(sorted(os.sched_getaffinity(0)))
+    ways = [(name, everything) for name in TITLES]
+    ways += [(name, everything[:1]) for name in ("ours", "timm")]
+    rates = {(name, len(processors)): [] for name, processors in ways}
     for _ in range(ROUNDS):
-        for name, found in rates.items():
+        for name, processors in ways:
             command = [pythons[name], __file__, f"--way={name}", f"--files={folder}"]
-            answer = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-            found.append(float(answer.stdout.split()[-1]))
+            answer = subprocess.run(
+                command,
+                check=True,
+                stdout=subprocess.PIPE,
+                preexec_fn=lambda p=processors: os.sched_setaffinity(0, p),
+            )
+            found = float(answer.stdout.split()[-1])
+            rates[name, len(processors)].append(found)
     return rates
+
+
+def of_processors(rates, wanted):
+    """Returns the median rates of the ways measured on so many processors."""
+    return {
+        name: statistics.median(found)
+        for (name, count), found in rates.items()
+        if count == wanted
+    }
 
 
 def main():
     """Measures and writes the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--timm_python", help="a Python that has timm and torch")
+    parser.add_argument("--timm_python", help="a Python with timm and torch; needed")
     parser.add_argument("--table", action="store_true", help="print the table only")
     parser.add_argument("--way", help=argparse.SUPPRESS)
     parser.add_argument("--files", help=argparse.SUPPRESS)
@@ -213,6 +239,8 @@ def main():
     if not arguments.table:
         from importlib.metadata import version
 
+        if not arguments.timm_python:
+            parser.error("--timm_python is needed")
         with tempfile.TemporaryDirectory() as folder:
             write_files(folder)
             rates = measure_all(arguments.timm_python, folder)
@@ -220,8 +248,9 @@ def main():
         packages = ("tensorflow", "keras", "keras-cv", "numba", "numpy")
         result = {
             "command": COMMAND,
-            "pairs_per_second": {n: statistics.median(r) for n, r in rates.items()},
-            "rounds": rates,
+            "pairs_per_second": of_processors(rates, os.cpu_count()),
+            "on_one_processor": of_processors(rates, 1),
+            "rounds": {f"{name}, {count}": r for (name, count), r in rates.items()},
             "milliseconds_of_one_thread": parts,
             "processors": os.cpu_count(),
             "versions": {name: version(name) for name in packages},

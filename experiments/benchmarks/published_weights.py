@@ -342,30 +342,23 @@ def compare(case, folder):
 
 
 def table(result):
-    """Returns the result as a Markdown table."""
+    """Returns the result as a Markdown table: a row a network, its worst case."""
     lines = [
         "| network | asked at | largest relative difference |",
         "|---|---|---|",
     ]
     for title, rows in result["cases"].items():
-        for size, patch in dict.fromkeys(
-            (row["image_size"], row["patch_size"]) for row in rows
-        ):
-            here = [
-                row
-                for row in rows
-                if (row["image_size"], row["patch_size"]) == (size, patch)
-            ]
-            worst = {
-                name: max(row[name] for row in here)
-                for name in ("features", "logits", "loss")
-                if name in here[0]
-            }
-            words = ", ".join(f"{name} {value:.1e}" for name, value in worst.items())
-            asked = f"{size} px, patch {patch}"
-            if here[0]["resized"]:
-                asked += ", resized"
-            lines.append(f"| {title} | {asked} | {words} |")
+        asked = dict.fromkeys(
+            f"{row['image_size']} px" + (" (resized)" if row["resized"] else "")
+            for row in rows
+        )
+        worst = {
+            name: max(row[name] for row in rows)
+            for name in ("features", "logits", "loss")
+            if name in rows[0]
+        }
+        words = ", ".join(f"{name} {value:.1e}" for name, value in worst.items())
+        lines.append(f"| {title} | {', '.join(asked)} | {words} |")
     return "\n".join(lines)
 
 
