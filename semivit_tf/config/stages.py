@@ -100,7 +100,7 @@ class PretrainConfig(_Training):
     dino_split: float | None = setting(
         None,
         "dino: share of the area between local and global crops; default: 0.4 for "
-        "photo (0.14 without local crops), 0.5 for small.",
+        "photo (0.14 without local crops), 0.6 for small.",
         low=0.05,
         high=1.0,
     )

@@ -45,8 +45,8 @@ def areas(policy, count=2000):
         ({"split": 0.25}, (0.25, 1.0), (0.05, 0.25)),
         ({"local_crops": 0}, (0.14, 1.0), None),
         ({"local_crops": 0, "split": 0.3}, (0.3, 1.0), None),
-        ({"family": "small"}, (0.5, 1.0), (0.2, 0.5)),
-        ({"family": "small", "local_crops": 0}, (0.5, 1.0), None),
+        ({"family": "small"}, (0.6, 1.0), (0.24, 0.6)),
+        ({"family": "small", "local_crops": 0}, (0.6, 1.0), None),
         ({"strength": 0.0}, (1.0, 1.0), (1.0, 1.0)),
         ({"family": "none"}, (1.0, 1.0), (1.0, 1.0)),
     ],
@@ -116,7 +116,9 @@ def test_a_fifth_of_the_crops_is_grey_and_half_is_mirrored():
     assert stats.binomtest(int(mirrored), 300, 0.5).pvalue > 1e-3
 
 
-def test_small_images_are_never_mirrored():
+def test_small_images_are_never_mirrored_and_keep_their_tones():
+    policies = crops("small")
+    assert names(policies["local1"]) == names(policies["global1"]) == ["RandomAffine"]
     framing = crops("small")["local1"].framing
     expected = resize(noise(), (0, 0, 97, 128), (96, 96))
     for number in range(40):

@@ -85,7 +85,7 @@ def test_strength_and_split_reach_the_policies():
         np.corrcoef(crop.numpy().ravel(), image.numpy().ravel())[0, 1]
         for crop, image in zip(whole["global"][:, 0], images, strict=True)
     ]
-    assert min(correlations) > 0.95  # tones differ, places do not
+    assert min(correlations) > 0.999
     narrow, wide = (
         next(iter(digits().crops(64, 4, split=split)))["local"] for split in (0.2, 0.9)
     )
