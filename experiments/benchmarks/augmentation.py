@@ -3,10 +3,10 @@
     python experiments/benchmarks/augmentation.py --timm_python=PATH
 
 PATH is the Python of an environment with torch, torchvision and timm, which this
-package does not need. All ways take 500x375 files to 224 pixels as the paper does: crop,
+package does not need. All ways take 500x375 files to 224 pixels as in the paper: crop,
 flip, colour jitter; crop, flip, rand-m9-mstd0.5-inc1, erasing. They run one after the
-other, in rounds, each on all processors (timm with a worker process for each, the others
-with a thread for each), and this package and timm on one, too.
+other, in rounds, each on all processors (timm with a worker process for each, else a
+thread for each), and this package and timm on one, too.
 Writes experiments/results/augmentation.json and prints the table made from it.
 """
 

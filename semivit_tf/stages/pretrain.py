@@ -16,6 +16,7 @@ STAGE = "pretrain"
 # to `start` from a file, which `callbacks` to call and what is `kept`.
 METHODS = {"dino": pretrain_dino, "mae": pretrain_mae}
 _SHOWN = 8  # images in a picture
+_WATCHED = 10_000  # labelled images, at most, whose neighbours are looked for
 
 
 def _images(run):
@@ -50,18 +51,25 @@ def start(run, model):
     METHODS[run.config.pretrain.method].start(run, model)
 
 
+def evenly(indices, most):
+    """Returns at most so many indices, from everywhere among them."""
+    if len(indices) <= most:
+        return indices
+    return indices[np.linspace(0, len(indices) - 1, most).astype(int)]
+
+
 def watch(run, model):
     """Returns what shows a person how the features come along."""
     name, network = METHODS[run.config.pretrain.method].kept(model)
     data = run.data
     epochs = validated_epochs(run.config.pretrain.epochs, run.config.run.validations)
-    shown = data.as_evaluated(data.split.labeled[:_SHOWN])
+    shown = data.as_evaluated(evenly(data.split.labeled, _SHOWN))
     images = np.concatenate([np.asarray(images) for images, _ in shown])
     return [
         NeighborAccuracy(
             name,
             lambda images: network(images, training=False),
-            data.as_evaluated(data.split.labeled),
+            data.as_evaluated(evenly(data.split.labeled, _WATCHED)),
             data.validation(),
             run.num_classes,
             epochs,

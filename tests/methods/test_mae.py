@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import ops
 
 from semivit_tf.backbones import create_backbone
 from semivit_tf.layers.patch_embedding import patchify
@@ -196,3 +197,50 @@ def test_a_perfect_prediction_is_the_image():
     model.decoder = lambda encoded, restore: targets
     made = np.asarray(model.pictures(images))[:, :, 16:]
     np.testing.assert_allclose(made, images, atol=0.01)
+
+
+class FixedOrder(MAE):
+    """Hides the same patches of every image."""
+
+    def draw_order(self, images):
+        order = ops.tile(
+            ops.convert_to_tensor([[2, 0, 3, 1]]), (ops.shape(images)[0], 1)
+        )
+        return order, ops.argsort(order, axis=1)
+
+
+def fixed_order(**options):
+    keras.utils.set_random_seed(0)
+    sizes = {"decoder_width": 8, "decoder_depth": 1, "decoder_heads": 2}
+    return FixedOrder(small_vit(**options), **sizes, **options)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_accumulated_halves_equal_the_whole_batch(jit_compile):
+    images = np.random.default_rng(0).uniform(0, 255, (8, 8, 8, 1)).astype("float32")
+    weights = []
+    for steps, size in ((None, 8), (2, 4)):
+        model = fixed_order()
+        optimizer = keras.optimizers.SGD(0.5, gradient_accumulation_steps=steps)
+        model.compile(optimizer, jit_compile=jit_compile)
+        data = tf.data.Dataset.from_tensor_slices(images).batch(size)
+        model.fit(data, epochs=3, verbose=0)
+        weights.append(model.get_weights())
+    for whole, halves in zip(*weights, strict=True):
+        np.testing.assert_allclose(halves, whole, atol=2e-5)
+
+
+def test_bfloat16_keeps_the_loss_in_float32_and_near():
+    images = np.random.default_rng(0).uniform(0, 255, (8, 8, 8, 1)).astype("float32")
+    exact = fixed_order()
+    rounded = fixed_order(dtype="mixed_bfloat16")
+    rounded.set_weights(exact.get_weights())
+    order = exact.draw_order(images)
+    expected = exact.reconstruction_loss(images, *order)
+    loss = rounded.reconstruction_loss(images, *order)
+    assert loss.dtype == "float32"
+    assert abs(float(loss) - float(expected)) < 0.02 * float(expected)
+    rounded.compile(keras.optimizers.AdamW(3e-3), jit_compile=True)
+    history = rounded.fit(images, epochs=20, batch_size=8, verbose=0).history["loss"]
+    assert history[-1] < 0.9 * history[0]
+    assert all(weight.dtype == "float32" for weight in rounded.trainable_variables)

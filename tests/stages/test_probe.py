@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from semivit_tf.stages.pretrain import evenly
 from semivit_tf.stages.probe import measure
 from semivit_tf.training.checkpoints import load_weights, read_arrays, save_weights
 from semivit_tf.weights import save_timm
@@ -55,6 +56,12 @@ def test_features_are_watched_while_they_are_learned(probed):
     assert 0 <= last[names[0]] <= 1
     pictures = sorted(p.name for p in (probed / "pretrain" / "pictures").iterdir())
     assert pictures == ["epoch-00001.png", "epoch-00002.png"]
+
+
+def test_what_is_watched_comes_from_everywhere():
+    indices = np.arange(100, 200)
+    assert evenly(indices, 100) is indices
+    assert evenly(indices, 4).tolist() == [100, 133, 166, 199]
 
 
 def test_measures_are_those_of_scikit_learn_on_separate_classes():
