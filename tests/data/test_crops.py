@@ -27,7 +27,7 @@ def test_batches_have_the_images_first_and_the_crops_second():
         "global": (5, 2, 8, 8, 1),
         "local": (5, 3, 4, 4, 1),
     }
-    assert batch["global"].dtype == batch["local"].dtype == tf.float32
+    assert batch["global"].dtype == batch["local"].dtype == tf.uint8
     alone = next(iter(digits().crops(5, local_crops=0)))
     assert set(alone) == {"global"}
 

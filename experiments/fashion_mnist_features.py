@@ -1,0 +1,124 @@
+"""What is learned without labels on Fashion-MNIST, by MAE and by DINO?
+
+    python experiments/fashion_mnist_features.py
+
+For seeds 0 to 2, the stages of experiments/fashion_mnist_250_labels.flags and of
+experiments/fashion_mnist_dino.flags up to fine-tuning with 250 labels, and the same
+without pre-training. Features are probed with all 60,000 training labels, as are raw
+pixels and an untrained network. Finished runs are kept. Writes
+experiments/results/fashion_mnist_features.json and prints the table made from it.
+"""
+
+import argparse
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+COMMAND = "python experiments/fashion_mnist_features.py"
+RESULT = ROOT / "experiments" / "results" / "fashion_mnist_features.json"
+SEEDS = (0, 1, 2)
+WAYS = {
+    "untrained": ("fashion_mnist_250_labels", "probe,finetune,evaluate"),
+    "MAE": ("fashion_mnist_250_labels", "pretrain,probe,finetune,evaluate"),
+    "DINO": ("fashion_mnist_dino", "pretrain,probe,finetune,evaluate"),
+}
+PIXELS = "raw pixels"
+
+
+def run_pipeline(way, seed, workdir):
+    """Runs one way with one seed; returns its accuracies."""
+    name, stages = WAYS[way]
+    command = [sys.executable, "main.py", f"--flagfile=experiments/{name}.flags"]
+    command += [f"--seed={seed}", f"--workdir={workdir}", f"--stages={stages}"]
+    subprocess.run([*command, "--probe_labels=all"], check=True, cwd=ROOT)
+    evaluation = json.loads((workdir / "evaluation.json").read_text())
+    probe = json.loads((workdir / "probe.json").read_text())
+    return {
+        "neighbors": probe["nearest_neighbors"]["10"],
+        "linear": probe["linear"]["accuracy"],
+        "finetuned": evaluation["results"][0]["accuracy"],
+    }
+
+
+def measure_pixels():
+    """Returns the accuracies of raw pixels as features."""
+    import numpy as np
+
+    from semivit_tf.cli import parse
+    from semivit_tf.data.dataset import load_parts
+    from semivit_tf.stages.probe import measure
+
+    flagfile = ROOT / "experiments" / f"{WAYS['MAE'][0]}.flags"
+    settings = parse(["main.py", f"--flagfile={flagfile}"]).data
+    names = settings.names_of_classes()
+    parts = load_parts(settings.dataset, settings.data_dir, names)
+
+    def features(source):
+        pixels = np.asarray(source.images).reshape(len(source), -1)
+        return pixels.astype("float32") / 255.0, np.asarray(source.labels)
+
+    found = measure(*features(parts.train), *features(parts.test), len(names))
+    return {
+        "neighbors": found["nearest_neighbors"]["10"],
+        "linear": found["linear"]["accuracy"],
+    }
+
+
+def table(result):
+    """Returns the result as a Markdown table: means and deviations over seeds."""
+    titles = {
+        "neighbors": "10 neighbours, 60,000 labels",
+        "linear": "linear probe, 60,000 labels",
+        "finetuned": "fine-tuned, 250 labels",
+    }
+    lines = ["| features | " + " | ".join(titles.values()) + " |"]
+    lines.append("|---|" + "---|" * len(titles))
+    for way in (PIXELS, *WAYS):
+        cells = []
+        for name in titles:
+            values = [100 * seed[name] for seed in result[way].values() if name in seed]
+            if len(values) > 1:
+                spread = statistics.stdev(values)
+                cells.append(f"{statistics.mean(values):.1f} +- {spread:.1f}")
+            else:
+                cells.append(f"{values[0]:.1f}" if values else "")
+        lines.append(f"| {way} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main():
+    """Measures all ways and writes the result."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--workdir", default="runs/fashion_mnist_features")
+    parser.add_argument("--table", action="store_true", help="print the table only")
+    arguments = parser.parse_args()
+    if not arguments.table:
+        folder = pathlib.Path(arguments.workdir).resolve()
+        result = {
+            "command": COMMAND,
+            "metric": "accuracy on 10,000 test images",
+            PIXELS: {"all": measure_pixels()},
+        }
+        for way in WAYS:
+            result[way] = {
+                str(seed): run_pipeline(way, seed, folder / f"{way.lower()}{seed}")
+                for seed in SEEDS
+            }
+        config = json.loads((folder / "mae0" / "config.json").read_text())
+        result["versions"] = config["versions"]
+        result["flags"] = {
+            name: (ROOT / f"experiments/{name}.flags").read_text().splitlines()
+            for name, _ in WAYS.values()
+        }
+        RESULT.parent.mkdir(parents=True, exist_ok=True)
+        RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    print(table(json.loads(RESULT.read_text())))
+
+
+if __name__ == "__main__":
+    main()
