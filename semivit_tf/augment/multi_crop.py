@@ -46,7 +46,7 @@ def photo_crops(size, local_size, split=0.4, strength=1.0):
     }
 
 
-def small_crops(size, local_size, split=0.6, strength=1.0):
+def small_crops(size, local_size, split=0.7, strength=1.0):
     """Returns the crops of small images: most of their content, in its own tones.
 
     Nothing is mirrored. On digits, changes of brightness made all answers uniform.
@@ -61,7 +61,7 @@ def small_crops(size, local_size, split=0.6, strength=1.0):
     return {
         "global1": whole,
         "global2": whole,
-        "local": Policy(crop(local_size, 0.4 * split, split), operations),
+        "local": Policy(crop(local_size, 0.5 * split, split), operations),
     }
 
 
@@ -87,7 +87,7 @@ def crop_policies(family, size, local_size, local_crops, *, split=None, strength
         local_crops: Integer. Number of local crops.
         split: Optional float. The share of the image's area that no local crop exceeds
             and every global one has. Defaults to 0.4 for photographs (0.14 without
-            local crops), 0.6 for small images.
+            local crops), 0.7 for small images.
         strength: Float that scales the geometry.
 
     Returns:

@@ -100,9 +100,15 @@ class PretrainConfig(_Training):
     dino_split: float | None = setting(
         None,
         "dino: share of the area between local and global crops; default: 0.4 for "
-        "photo (0.14 without local crops), 0.6 for small.",
+        "photo (0.14 without local crops), 0.7 for small.",
         low=0.05,
         high=1.0,
+    )
+    dino_initialization: str = setting(
+        "truncated_normal",
+        "dino: how the network starts; a narrow one, of some 64 channels, gave uniform "
+        "outputs from truncated_normal and learnt from xavier_uniform.",
+        choices=("truncated_normal", "xavier_uniform"),
     )
     dino_drop_path: float = setting(
         0.1, "dino: drop path rate of the student's last block.", low=0.0

@@ -8,7 +8,11 @@ from semivit_tf.training.schedules import Cosine, EpochRamp
 
 def encoder(run, drop_path=0.0):
     """Builds the network that stays."""
-    return run.backbone(pooling="class_token", drop_path=drop_path)
+    return run.backbone(
+        pooling="class_token",
+        initialization=run.config.pretrain.dino_initialization,
+        drop_path=drop_path,
+    )
 
 
 def network(run, steps_per_epoch):

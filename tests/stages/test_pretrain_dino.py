@@ -117,6 +117,7 @@ def test_schedules_follow_the_flags(tmp_path):
         "pretrain_dino_teacher_temperature": 0.07,
         "pretrain_dino_temperature_warmup_epochs": 4,
         "pretrain_dino_frozen_epochs": 2,
+        "pretrain_dino_initialization": "xavier_uniform",
     }
     prepared_run = prepared(tmp_path, **flags)
     steps = 1438 // 128
@@ -130,6 +131,7 @@ def test_schedules_follow_the_flags(tmp_path):
     assert model.student_backbone.pooling == "class_token"
     assert model.student_backbone.position_embedding == "learned"
     assert model.student_backbone.drop_path == 0.1
+    assert model.student_backbone.initialization == "xavier_uniform"
 
     optimizer = pretrain_dino.optimizer(prepared_run, model, steps)
     rates = [float(optimizer._learning_rate(s)) for s in (0, 10 * steps, 20 * steps)]
