@@ -57,14 +57,14 @@ def test_all_stages_run_from_the_teachers_backbone(finished):
 
 
 def test_the_encoder_is_the_teachers(tmp_path, monkeypatch):
-    kept = []
-    encoder = pretrain_dino.encoder
+    seen = []
+    kept = pretrain_dino.kept
     monkeypatch.setattr(
-        pretrain_dino, "encoder", lambda model: (kept.append(model), encoder(model))[1]
+        pretrain_dino, "kept", lambda model: (seen.append(model), kept(model))[1]
     )
     assert run(*DINO, f"--workdir={tmp_path}", "--stages=pretrain") == 0
     saved = load_file(tmp_path / "pretrain" / "weights" / "encoder.safetensors")
-    (model,) = kept
+    model = seen[0]
     table = saved["positions/position_table"]
     np.testing.assert_array_equal(table, model.teacher_backbone.positions.table)
     assert np.abs(table - model.student_backbone.positions.table).max() > 1e-6
