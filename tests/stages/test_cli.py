@@ -207,7 +207,7 @@ def test_a_stopped_run_continues_from_its_checkpoint(finished, tmp_path, monkeyp
         (["--semi_drop_path=1"], "`drop_path` should be in [0, 1)"),
         (["--finetune_label_smoothing=1"], "`label_smoothing` should be in [0, 1)"),
         (["--flagfile=absent.flags"], "absent.flags"),
-        (["--stages=finetune,pretrain"], "in the order check,pretrain,finetune"),
+        (["--stages=finetune,pretrain"], "in the order check,pretrain,probe,finetune"),
         (["--stages=finetune,finetune"], "each once"),
         (["--stages=train"], "--stages should be of: check, pretrain"),
         (["--stages=semi_finetune"], "starts from the stage finetune"),
