@@ -105,7 +105,7 @@ def _import_pipeline():
 def main(argv=None):
     """Runs the command line; returns the exit code.
 
-    0: done. 2: the input cannot be used. 130: interrupted; the same command continues.
+    0: done, or stopped so that the same command continues. 2: the input cannot be used.
     """
     argv = list(sys.argv if argv is None else argv)
     try:
@@ -120,5 +120,4 @@ def main(argv=None):
         return 2
     except KeyboardInterrupt:
         print("\nStopped. The same command continues.", file=sys.stderr)
-        return 130
     return 0

@@ -71,6 +71,16 @@ class RunConfig(Settings):
     checkpoint_seconds: float = setting(
         60.0, "Seconds between checkpoints.", low=0.0, identity=False
     )
+    checkpoint_steps: int | None = setting(
+        None, "Steps between checkpoints, if earlier.", low=1, identity=False
+    )
+    keep_checkpoints: int = setting(
+        2,
+        "How many of the latest checkpoints are kept, besides the best on validation "
+        "images.",
+        low=1,
+        identity=False,
+    )
     export_weights: str = setting(
         "auto",
         "Whose weights are served; auto: the teacher's if there is one.",

@@ -65,8 +65,13 @@ class Method(keras.Model):
         self.optimizer.build(self.trainable_variables)
 
     @property
-    def metrics(self):
+    def running_means(self):
+        """The metrics that hold the means of the terms over an epoch."""
         return list(self._trackers.values())
+
+    @property
+    def metrics(self):
+        return self.running_means
 
     # === Steps ===
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 from semivit_tf.evaluation.comparison import compare_predictions, verdict
 from semivit_tf.evaluation.metrics import evaluate_probabilities
 from semivit_tf.evaluation.tables import results_table
-from semivit_tf.training.checkpoints import load_weights
+from semivit_tf.training.weight_files import load_weights
 
 # Whose weights each stage leaves, in the order of the table.
 EVALUATED = (

@@ -2,7 +2,7 @@
 
 from semivit_tf.config.settings import InputError
 from semivit_tf.export.saved_model import export_saved_model
-from semivit_tf.training.checkpoints import load_weights
+from semivit_tf.training.weight_files import load_weights
 
 
 def served_weights(run, semi_supervised):

@@ -1,6 +1,6 @@
 """Stage 2: encoder and head learn from the labelled images."""
 
-from semivit_tf.training.checkpoints import load_weights, save_weights
+from semivit_tf.training.weight_files import load_weights, save_weights
 
 STAGE = "finetune"
 
@@ -42,6 +42,7 @@ def train(run):
         stage=STAGE,
         settings=settings,
         steps_per_epoch=steps,
+        best=("student", "val_accuracy"),
     )
     folder = run.folder.stage(STAGE)
     save_weights(model, folder.weights("student"))

@@ -19,9 +19,10 @@ from semivit_tf.stages import (
 from semivit_tf.stages.export import check_version, export, served_weights
 from semivit_tf.stages.run import Run
 from semivit_tf.stages.run_folder import RunFolder
-from semivit_tf.training.checkpoints import CheckpointError
 from semivit_tf.training.distribution import check_batch_size, create_strategy
 from semivit_tf.training.non_finite import NonFiniteLossError
+from semivit_tf.training.stopping import stops_on_signals
+from semivit_tf.training.weight_files import CheckpointError
 from semivit_tf.weights import WeightsError
 
 # Each trains by `train(run)`; `batches` and `network` say what it needs.
@@ -170,22 +171,40 @@ def run_pipeline(config, command, say=print):
     keras.config.set_dtype_policy(config.run.precision)
     if config.run.deterministic:
         tf.config.experimental.enable_op_determinism()
-    run = dataclasses.replace(prepare(config), say=say)
-    with input_errors():
-        run.folder.open(config, command)
+    with stops_on_signals():
+        run = dataclasses.replace(prepare(config), say=say)
+        with input_errors():
+            run.folder.open(config, command)
+        with one_line_errors(run.folder.path):
+            return run_stages(run, say)
+
+
+@contextlib.contextmanager
+def one_line_errors(folder):
+    """Turns what may go wrong on the way into errors that a person can act on."""
     try:
-        run = check_images(run, say)
-        run.folder.keep_split(run.data.split)
-        split, test = run.data.split, run.data.parts.test
-        say(
-            f"{config.data.dataset}: {len(split.labeled)} labelled, "
-            f"{len(split.unlabeled)} unlabelled, {len(split.validation)} validation "
-            f"and {len(test) if test else 0} test images; run in {run.folder.path}"
-        )
-        for name in config.run.stage_names():
-            run_stage(run, name, say)
+        yield
     except (CheckpointError, NonFiniteLossError, WeightsError) as error:
         raise InputError(str(error)) from error
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or folder}: {error.strerror or error}. What was kept is "
+            "whole: the same command continues"
+        ) from error
+
+
+def run_stages(run, say):
+    """Runs the stages in a folder that is open; returns the `Run`."""
+    run = check_images(run, say)
+    run.folder.keep_split(run.data.split)
+    split, test = run.data.split, run.data.parts.test
+    say(
+        f"{run.config.data.dataset}: {len(split.labeled)} labelled, "
+        f"{len(split.unlabeled)} unlabelled, {len(split.validation)} validation "
+        f"and {len(test) if test else 0} test images; run in {run.folder.path}"
+    )
+    for name in run.config.run.stage_names():
+        run_stage(run, name, say)
     return run
 
 

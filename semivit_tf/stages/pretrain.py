@@ -6,9 +6,9 @@ from semivit_tf.backbones import find_family
 from semivit_tf.config.settings import InputError
 from semivit_tf.evaluation.neighbor_accuracy import NeighborAccuracy
 from semivit_tf.stages import pretrain_dino, pretrain_mae
-from semivit_tf.training.checkpoints import save_weights
 from semivit_tf.training.loop import validated_epochs
 from semivit_tf.training.pictures import Pictures
+from semivit_tf.training.weight_files import save_weights
 
 STAGE = "pretrain"
 

@@ -8,7 +8,7 @@ from semivit_tf.evaluation.nearest_neighbors import PUBLISHED_COUNTS, vote_of_ne
 from semivit_tf.evaluation.tables import text_table
 from semivit_tf.stages import pretrain
 from semivit_tf.stages.evaluate import held_out
-from semivit_tf.training.checkpoints import load_weights
+from semivit_tf.training.weight_files import load_weights
 
 STAGE = "probe"
 

@@ -115,7 +115,17 @@ class Run:
         """Compiles a method as the run wants its steps carried out."""
         model.compile(optimizer, jit_compile=self.compiles_by_xla)
 
-    def train(self, model, stream, *, stage, settings, steps_per_epoch, callbacks=()):
+    def train(
+        self,
+        model,
+        stream,
+        *,
+        stage,
+        settings,
+        steps_per_epoch,
+        best=None,
+        callbacks=(),
+    ):
         """Trains a stage's compiled model in its folder."""
         train(
             model,
@@ -127,5 +137,8 @@ class Run:
             validation_data=self.data.validation(),
             validations=self.config.run.validations,
             checkpoint_seconds=self.config.run.checkpoint_seconds,
+            checkpoint_steps=self.config.run.checkpoint_steps,
+            keep_checkpoints=self.config.run.keep_checkpoints,
+            best=best,
             callbacks=callbacks,
         )

@@ -2,8 +2,8 @@
 
 from semivit_tf.methods.ema_teacher import EMATeacher
 from semivit_tf.methods.semi_vit import SemiViT
-from semivit_tf.training.checkpoints import load_weights, save_weights
 from semivit_tf.training.schedules import Cosine
+from semivit_tf.training.weight_files import load_weights, save_weights
 
 STAGE = "semi_finetune"
 
@@ -67,6 +67,7 @@ def train(run):
         stage=STAGE,
         settings=settings,
         steps_per_epoch=steps,
+        best=("teacher", "val_teacher_accuracy"),
         callbacks=[EMATeacher(momentum)],
     )
     folder = run.folder.stage(STAGE)

@@ -1,98 +1,34 @@
 """How is the state of a run kept, so that a stopped run goes on where it was?
 
 A checkpoint is one `.safetensors` file: all variables of the model (student, teacher,
-random states) and of the optimizer (its step counter too), with epoch and step as
-metadata. Data streams start at any step, so the step is the data position. No file runs
-code when it is read.
+random states), of the optimizer (its counter too) and of the means over an epoch, with
+epoch and step as metadata. What may differ between replicas is kept of each. Data
+streams start at any step, so the step is the data position. No file runs code when it
+is read.
 """
 
+import dataclasses
 import json
 import pathlib
 import time
 
 import keras
-import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
-from semivit_tf.whole_file import whole_path
-
-
-class CheckpointError(ValueError):
-    """A file of weights or state cannot be read or does not fit; one line says why."""
-
-
-def weight_names(model):
-    """Returns a dict of name to weight; the model's own name is not part of it.
-
-    A backbone whose paths are not the same in every instance has `weight_names()`.
-    """
-    given = getattr(getattr(model, "backbone", model), "weight_names", dict)()
-    names = {}
-    for weight in model.weights:
-        parts = given.get(id(weight), weight.path).split("/")
-        name = "/".join(parts[1:] if parts[0] == model.name else parts)
-        if name in names:
-            raise ValueError(f"Two weights of {model.name} are named {name}")
-        names[name] = weight
-    return names
+from semivit_tf.training.stopping import Stopped
+from semivit_tf.training.weight_files import (
+    check_fit,
+    read_arrays,
+    read_metadata,
+    write_arrays,
+)
 
 
-def save_weights(model, path):
-    """Writes the weights of a network, and nothing else, to a `.safetensors` file."""
-    _write(path, weight_names(model), {})
+@dataclasses.dataclass(frozen=True)
+class Position:
+    """How far training is: so many epochs are done, and so many steps in all."""
 
-
-def load_weights(model, path, skip=()):
-    """Loads what `save_weights` wrote; every weight has to be there and to fit.
-
-    Args:
-        model: A built network.
-        path: File.
-        skip: Prefixes of names that are neither loaded nor missed.
-    """
-    arrays, _ = read_arrays(path)
-    wanted = {n: w for n, w in weight_names(model).items() if not n.startswith(skip)}
-    arrays = {n: array for n, array in arrays.items() if not n.startswith(skip)}
-    _assign(wanted, arrays, path)
-
-
-def read_arrays(path):
-    """Returns the arrays of a `.safetensors` file by name, and its metadata."""
-    try:
-        with safe_open(path, framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}
-            return arrays, file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"{path} cannot be read as safetensors: {error}"
-        ) from error
-
-
-def _write(path, variables, metadata):
-    arrays = {
-        name: np.array(variable.numpy(), order="C")
-        for name, variable in variables.items()
-    }
-    with whole_path(path) as aside:
-        save_file(arrays, aside, metadata=metadata)
-
-
-def _assign(variables, arrays, path):
-    missing = sorted(set(variables) - set(arrays))
-    unexpected = sorted(set(arrays) - set(variables))
-    if missing or unexpected:
-        raise CheckpointError(
-            f"{path} does not fit the model: {len(missing)} weights missing "
-            f"(such as {missing[:1]}), {len(unexpected)} unexpected ({unexpected[:1]})"
-        )
-    for name, variable in variables.items():
-        if tuple(variable.shape) != arrays[name].shape:
-            raise CheckpointError(
-                f"{path}: {name} should have shape {tuple(variable.shape)}. "
-                f"Received: {arrays[name].shape}"
-            )
-        variable.assign(arrays[name])
+    epoch: int = 0
+    step: int = 0
 
 
 class Checkpoints:
@@ -111,29 +47,60 @@ class Checkpoints:
         """Returns the checkpoints' files, the oldest first."""
         return sorted(self.folder.glob("step-*.safetensors"))
 
-    def save(self, model, epoch):
-        """Writes the state after `epoch` epochs and forgets the oldest."""
-        step = int(model.optimizer.iterations.numpy())
-        metadata = {"position": json.dumps({"epoch": epoch, "step": step})}
-        path = self.folder / f"step-{step:010d}.safetensors"
-        _write(path, _state(model), metadata)
+    def save(self, model, position):
+        """Writes the state at a position and forgets the oldest."""
+        path = self.folder / f"step-{position.step:010d}.safetensors"
+        write_arrays(path, _arrays(model), _metadata(position))
         for old in self.paths()[: -self.keep]:
             old.unlink()
 
+    def save_best(self, model, position, name, value):
+        """Writes the state, if a measured value is better than that of the best one.
+
+        Args:
+            model: A compiled method.
+            position: `Position`.
+            name: String. Whose best it is, such as `teacher`.
+            value: Float, the higher the better.
+        """
+        path = self.folder / f"best-{name}.safetensors"
+        if path.exists() and _found(read_metadata(path))["value"] >= value:
+            return
+        write_arrays(path, _arrays(model), _metadata(position, value=value))
+
     def restore(self, model):
-        """Loads the latest state; returns its epoch and step, or zeros."""
+        """Loads the latest state; returns its `Position`, or that of the start."""
         paths = self.paths()
         if not paths:
-            return 0, 0
+            return Position()
         arrays, metadata = read_arrays(paths[-1])
-        _assign(_state(model), arrays, paths[-1])
-        position = json.loads(metadata["position"])
-        return position["epoch"], position["step"]
+        # What a single replica wrote, or a replica that is no more, is not looked for.
+        first = {name: array for name, array in arrays.items() if "@" not in name}
+        variables = _variables(model)
+        check_fit(variables, first, paths[-1])
+        for name, variable in variables.items():
+            for number, copy in enumerate(_copies(model, variable)):
+                copy.assign(arrays.get(f"{name}@{number}", first[name]))
+        found = _found(metadata)
+        return Position(found["epoch"], found["step"])
 
 
-def _state(model):
+def _metadata(position, **more):
+    # One entry: the order of several is left to chance.
+    return {"position": json.dumps({**dataclasses.asdict(position), **more})}
+
+
+def _found(metadata):
+    return json.loads(metadata["position"])
+
+
+def _variables(model):
     # By number: Keras counts unnamed objects up, so paths differ from run to run.
-    groups = {"model": model.variables, "optimizer": model.optimizer.variables}
+    groups = {
+        "model": model.variables,
+        "optimizer": model.optimizer.variables,
+        "means": [v for metric in model.running_means for v in metric.variables],
+    }
     return {
         f"{group}/{number:05d}/{variable.name}": variable
         for group, variables in groups.items()
@@ -141,24 +108,97 @@ def _state(model):
     }
 
 
+def _copies(model, variable):
+    """Returns the variables of this machine's replicas."""
+    return model.distribute_strategy.experimental_local_results(variable.value)
+
+
+def _arrays(model):
+    """Returns the state by name; of replicas that differ as `name@number`."""
+    arrays = {}
+    for name, variable in _variables(model).items():
+        # What is trained, and what training it needs, is the same everywhere.
+        same = variable.trainable or name.startswith("optimizer/")
+        copies = _copies(model, variable)
+        values = [copy.numpy() for copy in (copies[:1] if same else copies)]
+        arrays[name] = values[0]
+        for number, value in enumerate(values[1:], start=1):
+            if value.tobytes() != values[0].tobytes():
+                arrays[f"{name}@{number}"] = value
+    return arrays
+
+
 class SaveCheckpoints(keras.callbacks.Callback):
-    """Saves at the ends of epochs, no more often than asked, and at the last one.
+    """Saves after steps, no more often than asked, and at the end of the last epoch.
+
+    A step that ends an epoch is saved after its validation.
 
     Args:
         checkpoints: `Checkpoints`.
+        position: `Position` of the start.
         epochs: Integer. The number of the last epoch.
+        steps_per_epoch: Integer.
         seconds: Float. The time between two checkpoints.
+        steps: Optional integer. Saves after so many steps, too.
+        best: Optional tuple `(name, metric)`: the checkpoint with the highest value of
+            a metric is kept as the best of that name.
+        check: Function of an epoch's number and logs that raises where nothing should
+            be saved.
+        stop: Function that returns whether to stop after this step.
     """
 
-    def __init__(self, checkpoints, epochs, seconds):
+    def __init__(
+        self,
+        checkpoints,
+        position,
+        epochs,
+        steps_per_epoch,
+        *,
+        seconds=60.0,
+        steps=None,
+        best=None,
+        check=lambda epoch, logs: None,
+        stop=lambda: False,
+    ):
         super().__init__()
         self.checkpoints = checkpoints
+        self.position = self.saved = position
         self.epochs = epochs
+        self.steps_per_epoch = steps_per_epoch
         self.seconds = seconds
+        self.steps = steps
+        self.best = best
+        self.check = check
+        self.stop = stop
         self._last = time.monotonic()
 
+    @property
+    def due(self):
+        """Whether the latest checkpoint is too old."""
+        done = self.position.step - self.saved.step
+        if self.steps is not None and done >= self.steps:
+            return True
+        return time.monotonic() - self._last >= self.seconds
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.position = dataclasses.replace(self.position, step=self.position.step + 1)
+        begun = self.position.step - self.position.epoch * self.steps_per_epoch
+        if begun < self.steps_per_epoch:
+            self._save_if_due(logs)
+
     def on_epoch_end(self, epoch, logs=None):
-        done = epoch + 1
-        if done == self.epochs or time.monotonic() - self._last >= self.seconds:
-            self.checkpoints.save(self.model, done)
-            self._last = time.monotonic()
+        self.position = Position(epoch + 1, (epoch + 1) * self.steps_per_epoch)
+        if self.best and self.best[1] in (logs or {}):
+            name, metric = self.best
+            value = float(logs[metric])
+            self.checkpoints.save_best(self.model, self.position, name, value)
+        self._save_if_due(logs, last=epoch + 1 == self.epochs)
+
+    def _save_if_due(self, logs, last=False):
+        stop = self.stop()
+        if last or stop or self.due:
+            self.check(self.position.epoch, logs)
+            self.checkpoints.save(self.model, self.position)
+            self.saved, self._last = self.position, time.monotonic()
+        if stop and not last:
+            raise Stopped

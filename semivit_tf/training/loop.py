@@ -1,9 +1,15 @@
 """How does a stage train? By `fit`, from the last checkpoint, with its files."""
 
+import contextlib
+import gc
+import traceback
+
 from semivit_tf.training.checkpoints import Checkpoints, SaveCheckpoints
 from semivit_tf.training.metrics_log import MetricsLog
 from semivit_tf.training.non_finite import StopOnNonFiniteLoss
 from semivit_tf.training.progress import Progress
+from semivit_tf.training.running_means import KeepRunningMeans
+from semivit_tf.training.stopping import finishing_first
 
 _SHOWN = (
     "loss",
@@ -25,6 +31,36 @@ def validated_epochs(epochs, validations):
     return [number for number in range(1, epochs + 1) if (epochs - number) % every == 0]
 
 
+def portions(position, epochs, steps_per_epoch):
+    """Splits what is left into calls of `fit`: the rest of an epoch begun comes first.
+
+    Yields:
+        Tuples `(first_step, initial_epoch, epochs, steps_per_epoch)`.
+    """
+    epoch, step = position.epoch, position.step
+    begun = step - epoch * steps_per_epoch
+    if begun:
+        yield step, epoch, epoch + 1, steps_per_epoch - begun
+        epoch += 1
+    if epoch < epochs:
+        yield epoch * steps_per_epoch, epoch, epochs, steps_per_epoch
+
+
+@contextlib.contextmanager
+def iterators_ended():
+    """Ends the data streams of a `fit` that fails.
+
+    One that is alive when Python exits waits, maybe forever, for threads that Python
+    does not run any more.
+    """
+    try:
+        yield
+    except BaseException as error:
+        traceback.clear_frames(error.__traceback__)
+        gc.collect()
+        raise
+
+
 def train(
     model,
     stream,
@@ -36,6 +72,9 @@ def train(
     validation_data=None,
     validations=20,
     checkpoint_seconds=60.0,
+    checkpoint_steps=None,
+    keep_checkpoints=2,
+    best=None,
     callbacks=(),
 ):
     """Trains a compiled model for a number of epochs, continuing what was stopped.
@@ -50,28 +89,51 @@ def train(
         validation_data: Optional data set.
         validations: Integer. About how often it is looked at.
         checkpoint_seconds: Float.
+        checkpoint_steps: Optional integer.
+        keep_checkpoints: Integer. How many of the latest are kept.
+        best: Optional tuple `(name, metric)`, see `SaveCheckpoints`.
         callbacks: Further callbacks.
     """
     with model.distribute_strategy.scope():
         model.optimizer.build(model.trainable_variables)
-        checkpoints = Checkpoints(folder / "checkpoints")
-        initial_epoch, step = checkpoints.restore(model)
-    if initial_epoch >= epochs:
-        return
-    model.fit(
-        stream(step),
-        epochs=epochs,
-        initial_epoch=initial_epoch,
-        steps_per_epoch=steps_per_epoch,
-        validation_data=validation_data,
-        validation_freq=validated_epochs(epochs, validations),
-        shuffle=False,
-        verbose=0,
-        callbacks=[
-            *callbacks,
-            StopOnNonFiniteLoss(stage),
-            MetricsLog(folder, initial_epoch),
-            SaveCheckpoints(checkpoints, epochs, checkpoint_seconds),
-            Progress(stage, epochs, steps_per_epoch, _SHOWN, initial_epoch),
-        ],
-    )
+        checkpoints = Checkpoints(folder / "checkpoints", keep_checkpoints)
+        start = checkpoints.restore(model)
+    non_finite = StopOnNonFiniteLoss(stage)
+    with (
+        finishing_first() as request,
+        MetricsLog(folder, start.epoch) as log,
+        iterators_ended(),
+    ):
+        save = SaveCheckpoints(
+            checkpoints,
+            start,
+            epochs,
+            steps_per_epoch,
+            seconds=checkpoint_seconds,
+            steps=checkpoint_steps,
+            best=best,
+            check=non_finite.check,
+            stop=lambda: request.made,
+        )
+        progress = Progress(stage, epochs, steps_per_epoch, _SHOWN, start.step)
+        for step, initial_epoch, last_epoch, steps in portions(
+            start, epochs, steps_per_epoch
+        ):
+            model.fit(
+                stream(step),
+                epochs=last_epoch,
+                initial_epoch=initial_epoch,
+                steps_per_epoch=steps,
+                validation_data=validation_data,
+                validation_freq=validated_epochs(epochs, validations),
+                shuffle=False,
+                verbose=0,
+                callbacks=[
+                    KeepRunningMeans(steps < steps_per_epoch),
+                    *callbacks,
+                    non_finite,
+                    log,
+                    save,
+                    progress,
+                ],
+            )

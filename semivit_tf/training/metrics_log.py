@@ -34,6 +34,12 @@ class MetricsLog(keras.callbacks.Callback):
                         file.write(line)
         self.writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.writer.close()
+
     def on_epoch_end(self, epoch, logs=None):
         values = {name: float(value) for name, value in (logs or {}).items()}
         step = int(self.model.optimizer.iterations.numpy())
@@ -43,6 +49,4 @@ class MetricsLog(keras.callbacks.Callback):
         with self.writer.as_default(step=step):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
-
-    def on_train_end(self, logs=None):
-        self.writer.close()
+        self.writer.flush()

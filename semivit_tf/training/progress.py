@@ -23,12 +23,12 @@ class Progress(keras.callbacks.Callback):
         epochs: Integer.
         steps_per_epoch: Integer.
         shown: Names of the metrics in the line, in order, where they are there.
-        initial_epoch: Integer.
+        first_step: Integer. How many steps were done before.
         stream: Where to write.
     """
 
     def __init__(
-        self, stage, epochs, steps_per_epoch, shown, initial_epoch=0, stream=None
+        self, stage, epochs, steps_per_epoch, shown, first_step=0, stream=None
     ):
         super().__init__()
         self.stage = stage
@@ -38,12 +38,14 @@ class Progress(keras.callbacks.Callback):
         self.stream = stream or sys.stdout
         self.in_place = self.stream.isatty()
         self.interval = 0.2 if self.in_place else 15.0
-        self.step = self.first_step = initial_epoch * steps_per_epoch
+        self.step = self.first_step = first_step
         self.logs = {}
         self._started = self._written = None
         self._width = 0
 
     def on_train_begin(self, logs=None):
+        if self._written is not None:  # the rest of a run whose epoch was finished
+            return
         self._written = time.monotonic()
         total = self.epochs * self.steps_per_epoch
         again = f", continued at step {self.step}" if self.step else ""
@@ -66,7 +68,8 @@ class Progress(keras.callbacks.Callback):
         self.logs.update(logs or {})
 
     def on_train_end(self, logs=None):
-        if self._started is not None:
+        done = self.step == self.epochs * self.steps_per_epoch
+        if done and self._started is not None:
             self.write(last=True)
 
     def line(self):

@@ -13,8 +13,8 @@ from semivit_tf.backbones.keras_applications import (
 from semivit_tf.methods.classifier import Classifier
 from semivit_tf.methods.semi_supervised import twin
 from semivit_tf.methods.semi_vit import SemiViT
-from semivit_tf.training.checkpoints import load_weights, save_weights, weight_names
 from semivit_tf.training.optimizers import layer_wise_adamw
+from semivit_tf.training.weight_files import load_weights, save_weights, weight_names
 
 
 def pictures(count=2, size=32, channels=3, seed=0):

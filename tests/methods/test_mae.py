@@ -10,7 +10,7 @@ from semivit_tf.backbones import create_backbone
 from semivit_tf.layers.patch_embedding import patchify
 from semivit_tf.layers.token_masking import random_token_order
 from semivit_tf.methods.mae import MAE
-from semivit_tf.training.checkpoints import load_weights, save_weights
+from semivit_tf.training.weight_files import load_weights, save_weights
 from tests.methods.small import small_vit
 
 

@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 from semivit_tf.stages.pretrain import evenly
 from semivit_tf.stages.probe import measure
-from semivit_tf.training.checkpoints import load_weights, read_arrays, save_weights
+from semivit_tf.training.weight_files import load_weights, read_arrays, save_weights
 from semivit_tf.weights import save_timm
 from tests.methods.small import small_vit
 from tests.stages.test_cli import error, run

@@ -1,5 +1,7 @@
 """Files that hold a run's state: exact, whole, and checked."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -7,9 +9,10 @@ import tensorflow as tf
 
 from semivit_tf.methods.ema_teacher import EMATeacher
 from semivit_tf.methods.semi_vit import SemiViT
-from semivit_tf.training.checkpoints import (
-    Checkpoints,
+from semivit_tf.training.checkpoints import Checkpoints, Position
+from semivit_tf.training.weight_files import (
     load_weights,
+    read_arrays,
     save_weights,
     weight_names,
 )
@@ -32,10 +35,10 @@ def test_a_restored_run_continues_bit_for_bit(tmp_path):
     """Drop path and mixing draw from states that are in the checkpoint."""
     first = build()
     fit(first, 3)
-    Checkpoints(tmp_path).save(first, epoch=1)
+    Checkpoints(tmp_path).save(first, Position(1, 3))
     fit(first, 3)
     second = build()
-    assert Checkpoints(tmp_path).restore(second) == (1, 3)
+    assert Checkpoints(tmp_path).restore(second) == Position(1, 3)
     fit(second, 3)
     assert int(second.optimizer.iterations) == 6
     for a, b in zip(first.variables, second.variables, strict=True):
@@ -46,16 +49,15 @@ def test_only_the_latest_are_kept(tmp_path):
     model = build()
     checkpoints = Checkpoints(tmp_path / "checkpoints", keep=2)
     for epoch in range(4):
-        model.optimizer.iterations.assign(epoch * 10)
-        checkpoints.save(model, epoch)
+        checkpoints.save(model, Position(epoch, epoch * 10))
     names = [path.name for path in checkpoints.paths()]
     assert names == ["step-0000000020.safetensors", "step-0000000030.safetensors"]
-    assert checkpoints.restore(model) == (3, 30)
+    assert checkpoints.restore(model) == Position(3, 30)
     assert sorted(tmp_path.rglob("*.safetensors")) == checkpoints.paths()
 
 
 def test_an_empty_folder_starts_at_zero(tmp_path):
-    assert Checkpoints(tmp_path / "none").restore(build()) == (0, 0)
+    assert Checkpoints(tmp_path / "none").restore(build()) == Position(0, 0)
 
 
 def test_weights_of_student_and_teacher_have_the_same_names(tmp_path):
@@ -96,15 +98,54 @@ def test_files_that_do_not_fit_are_refused(tmp_path):
 def test_a_failed_save_leaves_the_earlier_checkpoint(tmp_path, monkeypatch):
     model = build()
     checkpoints = Checkpoints(tmp_path)
-    checkpoints.save(model, 1)
+    checkpoints.save(model, Position(1, 4))
 
     def fail(arrays, path, metadata):
         path.write_bytes(b"half")
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("semivit_tf.training.checkpoints.save_file", fail)
-    model.optimizer.iterations.assign(5)
+    monkeypatch.setattr("semivit_tf.training.weight_files.save_file", fail)
     with pytest.raises(OSError, match="No space"):
-        checkpoints.save(model, 2)
-    assert [p.name for p in tmp_path.iterdir()] == ["step-0000000000.safetensors"]
-    assert checkpoints.restore(model) == (1, 0)
+        checkpoints.save(model, Position(2, 8))
+    assert [p.name for p in tmp_path.iterdir()] == ["step-0000000004.safetensors"]
+    assert checkpoints.restore(model) == Position(1, 4)
+
+
+def test_the_best_is_the_earliest_of_the_highest(tmp_path):
+    model = build()
+    for epoch, value in enumerate([0.5, 0.75, 0.7, 0.75], start=1):
+        model.student.head.bias.assign([float(epoch)] * 3)
+        # A run that is continued knows the best of the time before.
+        checkpoints = Checkpoints(tmp_path)
+        checkpoints.save_best(model, Position(epoch, epoch), "teacher", value)
+    assert checkpoints.paths() == []
+    arrays, metadata = read_arrays(tmp_path / "best-teacher.safetensors")
+    expected = {"epoch": 2, "step": 2, "value": 0.75}
+    assert json.loads(metadata["position"]) == expected
+    biases = [a.tolist() for a in arrays.values() if a.shape == (3,)]
+    assert [2.0] * 3 in biases
+
+
+def test_what_differs_between_replicas_is_kept_of_each(tmp_path, mirrored):
+    def everywhere(variable):
+        copies = mirrored.experimental_local_results(variable.value)
+        return [copy.numpy().tolist() for copy in copies]
+
+    def states(model):
+        (mean,) = [m for m in model.running_means if m.name == "loss"]
+        random = [v for v in model.variables if v.name == "seed_generator_state"]
+        return [mean.total, *random]
+
+    with mirrored.scope():
+        model = build()
+    model.spread_random_states()
+    total = mirrored.experimental_local_results(states(model)[0].value)
+    for number, copy in enumerate(total):
+        copy.assign(0.1 + number)
+    before = [everywhere(variable) for variable in states(model)]
+    assert all(first != second for first, second in before)
+    Checkpoints(tmp_path).save(model, Position(0, 3))
+    with mirrored.scope():
+        again = build()
+        assert Checkpoints(tmp_path).restore(again) == Position(0, 3)
+    assert [everywhere(variable) for variable in states(again)] == before

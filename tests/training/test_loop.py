@@ -1,13 +1,22 @@
 """Training in a folder: validated at the end, stopped when the loss is no number."""
 
+import json
+import os
+import signal
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from semivit_tf.methods.classifier import Classifier
-from semivit_tf.training.loop import train, validated_epochs
+from semivit_tf.methods.ema_teacher import EMATeacher
+from semivit_tf.methods.semi_vit import SemiViT
+from semivit_tf.training import loop
+from semivit_tf.training.checkpoints import Position
+from semivit_tf.training.loop import portions, train, validated_epochs
 from semivit_tf.training.non_finite import NonFiniteLossError
+from semivit_tf.training.stopping import Stopped, stops_on_signals
 from tests.methods.small import semi_batch, small_vit
 
 
@@ -40,3 +49,104 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(tmp_path):
     names = [path.name for path in (tmp_path / "checkpoints").iterdir()]
     assert names == ["step-0000000001.safetensors"]
     assert (tmp_path / "metrics.jsonl").read_text().count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("position", "expected"),
+    [
+        (Position(0, 0), [(0, 0, 3, 4)]),
+        (Position(1, 4), [(4, 1, 3, 4)]),
+        (Position(1, 6), [(6, 1, 2, 2), (8, 2, 3, 4)]),
+        (Position(2, 9), [(9, 2, 3, 3)]),
+        (Position(3, 12), []),
+    ],
+)
+def test_the_rest_of_an_epoch_comes_first(position, expected):
+    assert list(portions(position, epochs=3, steps_per_epoch=4)) == expected
+
+
+def drawn(step):
+    """Batches of which each is another, from a step on."""
+    batches = [semi_batch(seed=number) for number in range(step, 12)]
+    data = tf.data.Dataset.from_tensors(batches[0])
+    for batch in batches[1:]:
+        data = data.concatenate(tf.data.Dataset.from_tensors(batch))
+    return data
+
+
+def learn(folder, strategy=None, **options):
+    keras.utils.set_random_seed(0)
+    with (strategy or tf.distribute.get_strategy()).scope():
+        model = SemiViT(small_vit(drop_path=0.2), 3, threshold=0.0)
+        model.compile(keras.optimizers.AdamW(1e-2))
+    views, labels = semi_batch(seed=99)
+    train(
+        model,
+        drawn,
+        stage="semi_finetune",
+        folder=folder,
+        epochs=3,
+        steps_per_epoch=4,
+        validation_data=tf.data.Dataset.from_tensors((views["image"], labels)),
+        best=("teacher", "val_teacher_accuracy"),
+        callbacks=[EMATeacher(0.9)],
+        **options,
+    )
+    return model
+
+
+class StopAfter(keras.callbacks.Callback):
+    """Sends the signal of Ctrl-C after so many steps."""
+
+    def __init__(self, steps):
+        super().__init__()
+        self.steps = steps
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.steps -= 1
+        if self.steps == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize(("steps", "replicas"), [(1, 1), (4, 1), (6, 1), (7, 2)])
+def test_a_run_stopped_after_any_step_ends_as_if_it_had_not_been(
+    steps, replicas, tmp_path, mirrored, monkeypatch
+):
+    strategy = mirrored if replicas == 2 else None
+    whole = learn(tmp_path / "whole", strategy)
+
+    add = loop.KeepRunningMeans
+    with monkeypatch.context() as patched, stops_on_signals():
+
+        class Both(StopAfter, add):
+            def __init__(self, keep):
+                add.__init__(self, keep)
+                self.steps = steps
+
+        patched.setattr(loop, "KeepRunningMeans", Both)
+        with pytest.raises(Stopped):
+            learn(tmp_path / "stopped", strategy)
+    (path,) = (tmp_path / "stopped" / "checkpoints").glob("step-*")
+    assert path.name == f"step-{steps:010d}.safetensors"
+    again = learn(tmp_path / "stopped", strategy)
+
+    # Threads that share a sum round it as they like: the bits are for processes of
+    # their own, in tests/stages/test_kill.py.
+    for one, other in zip(whole.variables, again.variables, strict=True):
+        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-4, atol=1e-5)
+    logs = []
+    for name in ("whole", "stopped"):
+        lines = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
+        logs.append([json.loads(line) for line in lines])
+        assert (tmp_path / name / "checkpoints" / "best-teacher.safetensors").exists()
+    assert len(logs[0]) == len(logs[1]) == 3
+    for one, other in zip(*logs, strict=True):
+        assert one == pytest.approx(other, rel=1e-4)
+
+
+def test_checkpoints_come_after_so_many_steps(tmp_path):
+    options = {"checkpoint_seconds": 1e9, "checkpoint_steps": 3, "keep_checkpoints": 9}
+    learn(tmp_path, **options)
+    names = [path.name for path in (tmp_path / "checkpoints").glob("step-*")]
+    # A step that ends an epoch is kept after its validation.
+    assert sorted(int(name[5:15]) for name in names) == [3, 6, 9, 12]

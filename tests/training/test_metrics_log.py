@@ -9,15 +9,14 @@ from semivit_tf.training.metrics_log import MetricsLog
 
 
 def log(folder, epochs, initial_epoch=0):
-    callback = MetricsLog(folder, initial_epoch)
-    callback.set_model(
-        types.SimpleNamespace(
-            optimizer=types.SimpleNamespace(iterations=tf.Variable(7))
+    with MetricsLog(folder, initial_epoch) as callback:
+        callback.set_model(
+            types.SimpleNamespace(
+                optimizer=types.SimpleNamespace(iterations=tf.Variable(7))
+            )
         )
-    )
-    for epoch in epochs:
-        callback.on_epoch_end(epoch, {"loss": epoch / 2})
-    callback.on_train_end()
+        for epoch in epochs:
+            callback.on_epoch_end(epoch, {"loss": epoch / 2})
 
 
 def test_a_line_torn_by_a_kill_is_forgotten(tmp_path):

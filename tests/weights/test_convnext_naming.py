@@ -6,7 +6,7 @@ from safetensors.numpy import load_file
 
 from semivit_tf.backbones.convnext import ConvNeXt
 from semivit_tf.methods.classifier import Classifier
-from semivit_tf.training.checkpoints import save_weights
+from semivit_tf.training.weight_files import save_weights
 from semivit_tf.weights import WeightsError, load_published, save_timm
 from tests.weights.files import FIXTURES, expected
 from tests.weights.small import snapshot, unchanged, vit

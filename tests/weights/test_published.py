@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 from semivit_tf.layers.position_embedding import resize_position_grid
 from semivit_tf.losses.pseudo_labels import hard_pseudo_labels
 from semivit_tf.methods.semi_vit import SemiViT
-from semivit_tf.training.checkpoints import save_weights, weight_names
+from semivit_tf.training.weight_files import save_weights, weight_names
 from semivit_tf.weights import Coverage, WeightsError, load_published
 from semivit_tf.weights.checkpoint_file import WHOLE
 from semivit_tf.weights.dialect import Place

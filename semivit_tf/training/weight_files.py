@@ -1,0 +1,104 @@
+"""How are the weights of a network kept? By name, in one `.safetensors` file."""
+
+import contextlib
+import errno
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from semivit_tf.whole_file import whole_path
+
+
+class CheckpointError(ValueError):
+    """A file of weights or state cannot be read or does not fit; one line says why."""
+
+
+def weight_names(model):
+    """Returns a dict of name to weight; the model's own name is not part of it.
+
+    A backbone whose paths are not the same in every instance has `weight_names()`.
+    """
+    given = getattr(getattr(model, "backbone", model), "weight_names", dict)()
+    names = {}
+    for weight in model.weights:
+        parts = given.get(id(weight), weight.path).split("/")
+        name = "/".join(parts[1:] if parts[0] == model.name else parts)
+        if name in names:
+            raise ValueError(f"Two weights of {model.name} are named {name}")
+        names[name] = weight
+    return names
+
+
+def save_weights(model, path):
+    """Writes the weights of a network, and nothing else, to a `.safetensors` file."""
+    write_arrays(path, {n: w.numpy() for n, w in weight_names(model).items()})
+
+
+def load_weights(model, path, skip=()):
+    """Loads what `save_weights` wrote; every weight has to be there and to fit.
+
+    Args:
+        model: A built network.
+        path: File.
+        skip: Prefixes of names that are neither loaded nor missed.
+    """
+    arrays, _ = read_arrays(path)
+    wanted = {n: w for n, w in weight_names(model).items() if not n.startswith(skip)}
+    arrays = {n: array for n, array in arrays.items() if not n.startswith(skip)}
+    check_fit(wanted, arrays, path)
+    for name, variable in wanted.items():
+        variable.assign(arrays[name])
+
+
+def read_arrays(path):
+    """Returns the arrays of a `.safetensors` file by name, and its metadata."""
+    with _opened(path) as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys()}
+        return arrays, file.metadata() or {}
+
+
+def read_metadata(path):
+    """Returns the dict of strings that `write_arrays` was given."""
+    with _opened(path) as file:
+        return file.metadata() or {}
+
+
+@contextlib.contextmanager
+def _opened(path):
+    try:
+        with safe_open(path, framework="numpy") as file:
+            yield file
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read as safetensors: {error}"
+        ) from error
+
+
+def write_arrays(path, arrays, metadata=None):
+    """Writes arrays by name, and a dict of strings, as a `.safetensors` file."""
+    arrays = {name: np.array(array, order="C") for name, array in arrays.items()}
+    with whole_path(path) as aside:
+        try:
+            save_file(arrays, aside, metadata=metadata or {})
+        except SafetensorError as error:
+            raise OSError(
+                errno.EIO, f"cannot be written ({error})", str(path)
+            ) from error
+
+
+def check_fit(variables, arrays, path):
+    """Refuses arrays that are not those of the variables, by name and shape."""
+    missing = sorted(set(variables) - set(arrays))
+    unexpected = sorted(set(arrays) - set(variables))
+    if missing or unexpected:
+        raise CheckpointError(
+            f"{path} does not fit the model: {len(missing)} weights missing "
+            f"(such as {missing[:1]}), {len(unexpected)} unexpected ({unexpected[:1]})"
+        )
+    for name, variable in variables.items():
+        if tuple(variable.shape) != arrays[name].shape:
+            raise CheckpointError(
+                f"{path}: {name} should have shape {tuple(variable.shape)}. "
+                f"Received: {arrays[name].shape}"
+            )
