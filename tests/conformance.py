@@ -22,6 +22,7 @@ from semivit_tf.layers.projection_head import ProjectionHead
 from semivit_tf.layers.self_attention import SelfAttention
 from semivit_tf.layers.transformer_block import TransformerBlock
 from semivit_tf.layers.weight_normalized_dense import WeightNormalizedDense
+from semivit_tf.methods.averaged_classifier import AveragedClassifier
 from semivit_tf.methods.classifier import Classifier
 from semivit_tf.methods.dino import DINO
 from semivit_tf.methods.mae import MAE, MAEDecoder
@@ -86,6 +87,11 @@ BACKBONES = [
     Row(lambda: ProjectedBackbone(small_vit(), ProjectionHead(9, **HEAD)), (IMAGES,)),
 ]
 METHODS = [
+    Row(
+        lambda: AveragedClassifier(small_vit(), 3),
+        (IMAGES,),
+        (IMAGES, np.arange(4) % 3),
+    ),
     Row(
         lambda: Classifier(small_vit(), 3, mixup_alpha=0.8),
         (IMAGES,),

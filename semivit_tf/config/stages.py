@@ -5,6 +5,20 @@ import dataclasses
 from semivit_tf.config.settings import InputError, Settings, setting
 
 
+def _batch_parts():
+    return setting(
+        1,
+        "Parts of a replica's batch, worked on one after the other to save memory.",
+        low=1,
+    )
+
+
+def _erasing():
+    return setting(
+        None, "How often a box is erased; default: --erasing.", low=0.0, high=1.0
+    )
+
+
 class _Training(Settings):
     def __post_init__(self):
         super().__post_init__()
@@ -54,6 +68,7 @@ class PretrainConfig(_Training):
         None, f"Passes over all training images; {_of_each_method('epochs')}", low=1
     )
     batch_size: int = setting(256, "Images in a step, over all replicas.", low=1)
+    batch_parts: int = _batch_parts()
     base_learning_rate: float | None = setting(
         None,
         "Peak learning rate for a batch of 256; "
@@ -160,6 +175,8 @@ class FinetuneConfig(_Training):
 
     epochs: int = setting(100, "Passes over the labelled images.", low=1)
     batch_size: int = setting(128, "Labelled images in a step.", low=1)
+    batch_parts: int = _batch_parts()
+    erasing: float | None = _erasing()
     base_learning_rate: float = setting(
         5e-4, "Peak learning rate for a batch of 256.", low=0.0
     )
@@ -168,6 +185,16 @@ class FinetuneConfig(_Training):
     weight_decay: float = setting(0.05, "Decoupled weight decay.", low=0.0)
     layer_decay: float = setting(
         0.65, "Learning rate of a layer over that of the next.", low=1e-3, high=1.0
+    )
+    beta_2: float = setting(
+        0.999, "AdamW's memory of squared gradients.", low=0.0, high=1.0
+    )
+    ema_momentum: float | None = setting(
+        None,
+        "Momentum of a moving average of the weights, from which the teacher of stage "
+        "3 starts; default: none is kept.",
+        low=0.0,
+        high=1.0,
     )
     drop_path: float = setting(0.1, "Drop path rate of the last block.", low=0.0)
     label_smoothing: float = setting(0.1, "Label smoothing.", low=0.0)
@@ -187,6 +214,8 @@ class SemiFinetuneConfig(_Training):
     unlabeled_per_labeled: int = setting(
         5, "Unlabelled images for each labelled one.", low=1
     )
+    batch_parts: int = _batch_parts()
+    erasing: float | None = _erasing()
     base_learning_rate: float = setting(
         1e-3, "Peak learning rate for 256 labelled images.", low=0.0
     )

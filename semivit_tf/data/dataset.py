@@ -99,12 +99,27 @@ class Dataset:
         self.central_share = central_share
         self.augmentation = augmentation
         self.strength = options.get("strength", 1.0)
-        policies = create_policies(augmentation, self.image_shape, **options)
-        self.views = Views(parts.train, policies, seed)
+        self._options = options
+        self.views = self.views_with(seed=seed)
         self.unlabeled_indices = (
             np.union1d(split.labeled, split.unlabeled)
             if labeled_as_unlabeled
             else split.unlabeled
+        )
+
+    def views_with(self, *, seed=None, **options):
+        """Returns the views of training images, with some options of their own.
+
+        Args:
+            seed: Optional integer. Defaults to that of the data set.
+            **options: See `create_policies`; None stands for the data set's own.
+        """
+        given = {name: value for name, value in options.items() if value is not None}
+        policies = create_policies(
+            self.augmentation, self.image_shape, **{**self._options, **given}
+        )
+        return Views(
+            self.parts.train, policies, self.views.seed if seed is None else seed
         )
 
     @property
@@ -166,16 +181,31 @@ class Dataset:
         views = Views(self.parts.train, policies, self.views.seed)
         return pipelines.crop_batches(views, self.image_indices, batch_size, start_step)
 
-    def labeled(self, batch_size, start_step=0):
-        """Streams `(image, label)` batches of the labelled images."""
+    def labeled(self, batch_size, start_step=0, **options):
+        """Streams `(image, label)` batches of the labelled images.
+
+        Args:
+            batch_size: Integer.
+            start_step: Integer. How many batches were taken before.
+            **options: See `views_with`.
+        """
         return pipelines.labeled_batches(
-            self.views, self.split.labeled, batch_size, start_step
+            self.views_with(**options), self.split.labeled, batch_size, start_step
         )
 
-    def semi_supervised(self, batch_size, unlabeled_per_labeled=5, start_step=0):
-        """Streams `({image, weak, strong, unlabeled_label}, label)` batches."""
+    def semi_supervised(
+        self, batch_size, unlabeled_per_labeled=5, start_step=0, **options
+    ):
+        """Streams `({image, weak, strong, unlabeled_label}, label)` batches.
+
+        Args:
+            batch_size: Integer B of labelled images.
+            unlabeled_per_labeled: Integer. U / B.
+            start_step: Integer. How many batches were taken before.
+            **options: See `views_with`.
+        """
         return pipelines.semi_supervised_batches(
-            self.views,
+            self.views_with(**options),
             self.split.labeled,
             self.unlabeled_indices,
             batch_size,

@@ -188,7 +188,8 @@ class DINO(MovingTeacher, Method):
     def after_update(self, updated):
         super().after_update(updated)
         # The centre moves with the weights: once for all steps that were accumulated.
-        mean = self.center_sum / (self.optimizer.gradient_accumulation_steps or 1)
+        steps = self.optimizer.gradient_accumulation_steps or 1
+        mean = self.center_sum / (steps * self.batch_parts)
         moved = moving_average(self.center, mean, self.center_momentum)
         self.center.assign(ops.where(updated > 0, moved, self.center))
         self.center_sum.assign(ops.where(updated > 0, 0.0, self.center_sum))

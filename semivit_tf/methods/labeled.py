@@ -28,6 +28,14 @@ class LabeledMethod(Method):
     loss_function = staticmethod(soft_target_cross_entropy)
 
     def compile(self, optimizer="adamw", loss=None, metrics=None, **kwargs):
+        """Configures training; see `Method.compile`.
+
+        Args:
+            optimizer: Optimizer or its name.
+            loss: Optional loss of target distributions and logits.
+            metrics: Optional metrics of labels and logits, for validation.
+            **kwargs: Passed to `Method.compile`.
+        """
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
         if loss is None:
             self.loss_function = soft_target_cross_entropy

@@ -70,7 +70,8 @@ class MovingTeacher:
         else:
             given = callbacks = keras.tree.flatten(callbacks or [])
         if not any(isinstance(callback, EMATeacher) for callback in given):
-            default = self.default_teacher()
+            # The one of an earlier `fit`, or else its step would be compiled again.
+            default = self._ema_teacher or self.default_teacher()
             default.set_model(self)
             given.append(default)
         return super().fit(*args, callbacks=callbacks, **kwargs)

@@ -56,9 +56,30 @@ class Method(keras.Model):
 
     # === Compiling ===
 
-    def compile(self, optimizer="adamw", loss=None, metrics=None, **kwargs):
+    batch_parts = 1
+
+    def compile(
+        self, optimizer="adamw", loss=None, metrics=None, batch_parts=1, **kwargs
+    ):
+        """Configures training; see `keras.Model.compile`.
+
+        Args:
+            optimizer: Optimizer or its name.
+            loss: See the method.
+            metrics: See the method.
+            batch_parts: Integer. A replica works on its batch in so many equal parts,
+                one after the other: the same update from less memory.
+            **kwargs: Passed to `keras.Model.compile`.
+        """
+        if batch_parts < 1:
+            raise ValueError(
+                f"`batch_parts` should be at least 1. Received: {batch_parts}"
+            )
         super().compile(optimizer=optimizer, loss=None, metrics=None, **kwargs)
-        self._compile_config.config.update(loss=loss, metrics=metrics)
+        self.batch_parts = batch_parts
+        self._compile_config.config.update(
+            loss=loss, metrics=metrics, batch_parts=batch_parts
+        )
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
@@ -92,24 +113,55 @@ class Method(keras.Model):
                     copy.assign([(seed + number * 1_000_003) % 2**31, count])
 
     def train_step(self, batch):
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        with tf.GradientTape() as tape:
-            loss, terms = self.objective(batch)
-            if self.losses:
-                loss += tf.cast(tf.add_n(self.losses), loss.dtype)
-            # The optimizer adds the replicas' gradients up, so each gives its share.
-            scaled = self.optimizer.scale_loss(loss / replicas)
         variables = self.trainable_variables
-        gradients = tape.gradient(scaled, variables)
+        gradients = None
+        for part in range(self.batch_parts):
+            # A part waits for the one before, or else all would be held at once.
+            with tf.control_dependencies(tf.nest.flatten(gradients or [])):
+                images = tf.nest.map_structure(lambda x, n=part: self.part(x, n), batch)
+                added, logs = self.gradients_of(images, variables)
+            gradients = added if gradients is None else add_gradients(gradients, added)
         gradients = self.change_gradients(gradients, variables)
         before = tf.identity(self.optimizer.iterations)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         updated = tf.cast(self.optimizer.iterations != before, tf.float32)
         self.after_update(updated)
-        return self.report({"loss": (loss, 1.0), **terms})
+        return logs
+
+    def part(self, tensor, number):
+        """Returns one of the equal parts that a replica's batch is worked on in."""
+        if self.batch_parts == 1:
+            return tensor
+        size, rest = divmod(tensor.shape[0], self.batch_parts)
+        if rest:
+            raise ValueError(
+                f"`batch_parts` should divide a replica's batch of {tensor.shape[0]}. "
+                f"Received: batch_parts={self.batch_parts}"
+            )
+        return tensor[number * size : (number + 1) * size]
+
+    def gradients_of(self, batch, variables):
+        """Returns what a part of a batch adds to the gradients, and the logs so far."""
+        shares = tf.distribute.get_strategy().num_replicas_in_sync * self.batch_parts
+        with tf.GradientTape() as tape:
+            loss, terms = self.objective(batch)
+            if self.losses:
+                loss += tf.cast(tf.add_n(self.losses), loss.dtype)
+            # The optimizer adds the replicas' gradients up, so each gives its share.
+            scaled = self.optimizer.scale_loss(loss / shares)
+        gradients = tape.gradient(scaled, variables)
+        return gradients, self.report({"loss": (loss, 1.0), **terms})
 
     def report(self, terms):
         """Adds `(value, weight)` terms to the running means and returns the means."""
         for name, (value, weight) in terms.items():
             self._trackers[name].update_state(value, sample_weight=weight)
         return {name: self._trackers[name].result() for name in terms}
+
+
+def add_gradients(ones, others):
+    """Returns the sums of gradients of the same variables; some have none."""
+    return [
+        one if other is None else one + other
+        for one, other in zip(ones, others, strict=True)
+    ]

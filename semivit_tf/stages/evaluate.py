@@ -11,6 +11,7 @@ from semivit_tf.training.weight_files import load_weights
 # Whose weights each stage leaves, in the order of the table.
 EVALUATED = (
     ("finetune", "student"),
+    ("finetune", "teacher"),
     ("semi_finetune", "student"),
     ("semi_finetune", "teacher"),
 )
@@ -43,7 +44,12 @@ def predict_with(batches, network):
 
 def evaluate(run):
     """Tests all weights that are there; writes and returns `evaluation.json`."""
-    there = [key for key in EVALUATED if run.folder.stage(key[0]).done]
+    folders = {stage: run.folder.stage(stage) for stage, _ in EVALUATED}
+    there = [
+        (stage, weights)
+        for stage, weights in EVALUATED
+        if folders[stage].done and folders[stage].weights(weights).exists()
+    ]
     before = run.folder.read_json("evaluation.json")
     if before and [(r["stage"], r["weights"]) for r in before["results"]] == there:
         return before

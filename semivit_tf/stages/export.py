@@ -13,11 +13,15 @@ def served_weights(run, semi_supervised):
         semi_supervised: Bool. Whether stage 3 is, or will be, there.
     """
     wanted = run.config.run.export_weights
-    if semi_supervised:
-        return "semi_finetune", "teacher" if wanted == "auto" else wanted
-    if wanted == "teacher":
-        raise InputError("--export_weights=teacher needs the stage semi_finetune")
-    return "finetune", "student"
+    averaged = semi_supervised or run.config.finetune.ema_momentum is not None
+    if wanted == "teacher" and not averaged:
+        raise InputError(
+            "--export_weights=teacher needs the stage semi_finetune, or "
+            "--finetune_ema_momentum"
+        )
+    if wanted == "auto":
+        wanted = "teacher" if averaged else "student"
+    return "semi_finetune" if semi_supervised else "finetune", wanted
 
 
 def check_version(run, stage, weights):

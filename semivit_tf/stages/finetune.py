@@ -1,5 +1,7 @@
 """Stage 2: encoder and head learn from the labelled images."""
 
+from semivit_tf.methods.averaged_classifier import AveragedClassifier
+from semivit_tf.methods.ema_teacher import EMATeacher
 from semivit_tf.training.weight_files import load_weights, save_weights
 
 STAGE = "finetune"
@@ -35,15 +37,25 @@ def train(run):
             load_weights(model.backbone, pretrained.weights("encoder"), skip=fresh)
         elif run.starts_from_file(STAGE):
             start(run, model)
-        run.compile(model, run.optimizer(model, settings, steps))
+        best, callbacks = ("student", "val_accuracy"), []
+        if settings.ema_momentum is not None:
+            model = AveragedClassifier(model)
+            best = ("teacher", "val_teacher_accuracy")
+            callbacks = [EMATeacher(settings.ema_momentum)]
+        run.compile(model, run.optimizer(model, settings, steps), settings)
     run.train(
         model,
-        lambda step: run.data.labeled(settings.batch_size, start_step=step),
+        lambda step: run.data.labeled(
+            settings.batch_size, start_step=step, erasing=settings.erasing
+        ),
         stage=STAGE,
         settings=settings,
         steps_per_epoch=steps,
-        best=("student", "val_accuracy"),
+        best=best,
+        callbacks=callbacks,
     )
     folder = run.folder.stage(STAGE)
-    save_weights(model, folder.weights("student"))
+    save_weights(getattr(model, "student", model), folder.weights("student"))
+    if settings.ema_momentum is not None:
+        save_weights(model.teacher, folder.weights("teacher"))
     folder.finish(started_from="pretrain" if pretrained.done else "scratch")

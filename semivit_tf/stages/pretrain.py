@@ -88,7 +88,7 @@ def train(run):
         model = network(run)
         if run.starts_from_file(STAGE):
             start(run, model)
-        run.compile(model, method.optimizer(run, model, steps))
+        run.compile(model, method.optimizer(run, model, steps), settings)
     run.train(
         model,
         lambda step: method.stream(run, model, step),

@@ -106,14 +106,19 @@ class Run:
             minimum=settings.minimum_learning_rate,
         )
         defaults = {
+            "beta_2": getattr(settings, "beta_2", 0.999),
             "layer_decay": getattr(settings, "layer_decay", 1.0),
             "weight_decay": settings.weight_decay,
         }
         return layer_wise_adamw(model, schedule, **{**defaults, **options})
 
-    def compile(self, model, optimizer):
-        """Compiles a method as the run wants its steps carried out."""
-        model.compile(optimizer, jit_compile=self.compiles_by_xla)
+    def compile(self, model, optimizer, settings):
+        """Compiles a method as the run and the stage want its steps carried out."""
+        model.compile(
+            optimizer,
+            batch_parts=settings.batch_parts,
+            jit_compile=self.compiles_by_xla,
+        )
 
     def train(
         self,

@@ -45,24 +45,30 @@ def train(run):
     momentum = settings.ema_momentum
     if settings.ema_schedule == "cosine":
         momentum = Cosine(momentum, 1.0, settings.epochs * steps)
+    finetuned = run.folder.stage("finetune")
     run.seed_stage(STAGE)
     with run.strategy.scope():
         student = network(run)
         if run.starts_from_file(STAGE):
             start(run, student)
         else:
-            load_weights(student, run.folder.stage("finetune").weights("student"))
+            load_weights(student, finetuned.weights("student"))
         model = SemiViT(
             student,
             threshold=settings.threshold,
             cutmix_probability=settings.cutmix_probability,
             unlabeled_weight=settings.unlabeled_weight,
         )
-        run.compile(model, run.optimizer(model, settings, steps))
+        if finetuned.weights("teacher").exists():
+            load_weights(model.teacher, finetuned.weights("teacher"))
+        run.compile(model, run.optimizer(model, settings, steps), settings)
     run.train(
         model,
         lambda step: run.data.semi_supervised(
-            settings.batch_size, settings.unlabeled_per_labeled, start_step=step
+            settings.batch_size,
+            settings.unlabeled_per_labeled,
+            start_step=step,
+            erasing=settings.erasing,
         ),
         stage=STAGE,
         settings=settings,

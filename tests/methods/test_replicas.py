@@ -6,13 +6,15 @@ import pytest
 import tensorflow as tf
 
 from semivit_tf.methods.classifier import Classifier
+from semivit_tf.methods.dino import DINO
 from semivit_tf.methods.ema_teacher import EMATeacher
 from semivit_tf.methods.mae import MAE
 from semivit_tf.methods.semi_vit import SemiViT
 from semivit_tf.training.optimizers import layer_wise_adamw
-from tests.methods.small import semi_batch, sharpen, small_vit
+from tests.methods.small import crop_batch, semi_batch, sharpen, small_vit
 
 STEPS = 5
+PER_REPLICA = {"teacher_entropy"}  # of the mean over a replica's part of the batch
 
 
 class PlainSemiViT(SemiViT):
@@ -55,7 +57,9 @@ def mae():
 
 def batches(build):
     given = [semi_batch(8, 24, seed=number) for number in range(STEPS)]
-    if build is not semi_vit:
+    if build is dino:
+        given = [crop_batch(8, seed=number) for number in range(STEPS)]
+    elif build is not semi_vit:
         given = [(views["image"], labels) for views, labels in given]
     data = tf.data.Dataset.from_tensors(given[0])
     for batch in given[1:]:
@@ -63,14 +67,19 @@ def batches(build):
     return data
 
 
-def train(build, strategy):
+def dino():
+    head = {"outputs": 6, "hidden_width": 8, "bottleneck_width": 4}
+    return DINO(small_vit(), frozen_updates=1, **head)
+
+
+def train(build, strategy, batch_parts=1):
     keras.utils.set_random_seed(0)
     with strategy.scope():
         model = build()
         # The bias of the keys has no gradient; Adam with its usual epsilon would make
         # full steps of the rounding noise that is there instead.
         optimizer = layer_wise_adamw(model, 1e-3, layer_decay=0.8, epsilon=1e-4)
-        model.compile(optimizer)
+        model.compile(optimizer, batch_parts=batch_parts)
     losses = []
 
     class Record(keras.callbacks.Callback):
@@ -81,20 +90,17 @@ def train(build, strategy):
             losses.append({name: float(value) for name, value in logs.items()})
 
     callbacks = [Record()]
-    if isinstance(model, SemiViT):
+    if hasattr(model, "teacher"):
         callbacks.append(EMATeacher(0.9))
     model.fit(batches(build), verbose=0, shuffle=False, callbacks=callbacks)
     return model, losses
 
 
-@pytest.mark.parametrize("build", [classifier, semi_vit, mae])
-def test_losses_and_weights_equal_one_device(build, mirrored):
-    one, losses = train(build, tf.distribute.get_strategy())
-    two, again = train(build, mirrored)
+def assert_same(build, one, losses, two, again):
     assert len(losses) == STEPS
     for first, second in zip(losses, again, strict=True):
         assert first.keys() == second.keys()
-        for name in first:
+        for name in first.keys() - PER_REPLICA:
             np.testing.assert_allclose(first[name], second[name], rtol=1e-5, atol=1e-5)
     start = build()
     changed = 0.0
@@ -102,6 +108,32 @@ def test_losses_and_weights_equal_one_device(build, mirrored):
         np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-5)
         changed = max(changed, np.abs(a.numpy() - c.numpy()).max())
     assert changed > 1e-3
+
+
+@pytest.mark.parametrize("build", [classifier, semi_vit, mae, dino])
+def test_losses_and_weights_equal_one_device(build, mirrored):
+    one = train(build, tf.distribute.get_strategy())
+    assert_same(build, *one, *train(build, mirrored))
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("build", [classifier, semi_vit, mae, dino])
+def test_a_batch_in_parts_makes_the_same_update(build, replicas, mirrored):
+    """The teacher, whose momentum is 0.9, would show if it moved twice."""
+    strategy = mirrored if replicas == 2 else tf.distribute.get_strategy()
+    whole = train(build, tf.distribute.get_strategy())
+    parts = train(build, strategy, batch_parts=2)
+    assert parts[0].optimizer.iterations.numpy() == STEPS
+    assert_same(build, *whole, *parts)
+
+
+def test_parts_have_to_be_equal():
+    model = classifier()
+    model.compile(batch_parts=3)
+    with pytest.raises(ValueError, match="should divide a replica's batch of 8"):
+        model.fit(batches(classifier), verbose=0)
+    with pytest.raises(ValueError, match="`batch_parts` should be at least 1"):
+        model.compile(batch_parts=0)
 
 
 def test_replicas_of_student_and_teacher_stay_bit_equal(mirrored):

@@ -1,0 +1,104 @@
+"""Supervised learning with a second network that averages what the first one was."""
+
+import keras
+from keras import ops
+
+from semivit_tf.methods.classifier import Classifier
+from semivit_tf.methods.labeled import LabeledMethod
+from semivit_tf.methods.moving_teacher import MovingTeacher, twin
+
+
+@keras.saving.register_keras_serializable(package="semivit_tf")
+class AveragedClassifier(MovingTeacher, LabeledMethod):
+    """A `Classifier` that learns from labels, and its moving average, the teacher.
+
+    Batches are `(images [B, H, W, C], labels [B])`. `model(images)` and `predict`
+    answer with the teacher; `model.student` and `model.teacher` are plain models.
+
+    Args:
+        backbone: `keras.Model` from images to features; or a trained `Classifier`,
+            whose head and settings are then kept.
+        num_classes: Integer K.
+        label_smoothing: Float in [0, 1).
+        mixup_alpha: Float, for the labelled batch. 0: no mixup.
+        cutmix_alpha: Float, for the labelled batch. 0: no cutmix.
+        image_shape: Optional `(H, W, C)`, where the backbone does not state it.
+        seed: Optional integer for the mixing.
+    """
+
+    def __init__(
+        self,
+        backbone,
+        num_classes=None,
+        *,
+        label_smoothing=0.1,
+        mixup_alpha=0.8,
+        cutmix_alpha=1.0,
+        image_shape=None,
+        seed=None,
+        **kwargs,
+    ):
+        kwargs.setdefault("name", "averaged_classifier")
+        super().__init__(**kwargs)
+        if isinstance(backbone, Classifier):
+            if num_classes not in (None, backbone.num_classes):
+                raise ValueError(
+                    "`num_classes` should be that of the classifier, "
+                    f"{backbone.num_classes}. Received: num_classes={num_classes}"
+                )
+            self.student = backbone
+        else:
+            self.student = Classifier(
+                backbone,
+                num_classes,
+                label_smoothing=label_smoothing,
+                mixup_alpha=mixup_alpha,
+                cutmix_alpha=cutmix_alpha,
+                image_shape=image_shape,
+                seed=seed,
+                dtype=self.dtype_policy,
+                name="student",
+            )
+        self.teacher = twin(self.student, name="teacher")
+        self.teacher.trainable = False
+        self.num_classes = self.student.num_classes
+        self.image_shape = self.student.image_shape
+        self.seed = seed
+        self.built = True
+
+    def networks(self):
+        return {"student_": self.student, "teacher_": self.teacher}
+
+    def is_tested(self, prefix):
+        chosen = self._ema_teacher.validate if self._ema_teacher else "both"
+        return chosen == "both" or prefix == f"{chosen}_"
+
+    def call(self, inputs, training=False):
+        images = inputs["image"] if isinstance(inputs, dict) else inputs
+        network = self.student if training else self.teacher
+        return network(images, training=training)
+
+    def compute_output_shape(self, input_shape):
+        shape = input_shape["image"] if isinstance(input_shape, dict) else input_shape
+        return self.teacher.compute_output_shape(shape)
+
+    def mean_labeled_loss(self, images, labels):
+        """Returns what the student loses on a labelled batch."""
+        losses = self.student.labeled_loss(images, labels, self.loss_function)
+        return ops.mean(losses)
+
+    def objective(self, batch):
+        return self.mean_labeled_loss(*self.unpack(batch)), {}
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "backbone": keras.saving.serialize_keras_object(self.student),
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        config["backbone"] = keras.saving.deserialize_keras_object(config["backbone"])
+        return cls(**config)
