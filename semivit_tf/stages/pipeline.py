@@ -27,6 +27,7 @@ from semivit_tf.weights import WeightsError
 
 # Each trains by `train(run)`; `batches` and `network` say what it needs.
 TRAINING = {module.STAGE: module for module in (pretrain, finetune, semi_finetune)}
+SETTINGS = {"pretrain": "pretrain", "finetune": "finetune", "semi_finetune": "semi"}
 
 
 @contextlib.contextmanager
@@ -110,6 +111,7 @@ def check_batches(run):
     for name in run.config.run.stage_names():
         if name not in TRAINING:
             continue
+        parts = getattr(run.config, SETTINGS[name]).batch_parts
         for flag, size, available, images in TRAINING[name].batches(run):
             if size > available:
                 raise InputError(
@@ -117,7 +119,8 @@ def check_batches(run):
                     f"Received: {size}"
                 )
             with input_errors():
-                check_batch_size(flag, size, run.strategy.num_replicas_in_sync)
+                replicas = run.strategy.num_replicas_in_sync
+                check_batch_size(flag, size, replicas, parts)
 
 
 def check_networks(run):

@@ -78,10 +78,10 @@ def _tpu(name):
     return tf.distribute.TPUStrategy(resolver)
 
 
-def check_batch_size(flag, size, replicas):
-    """Refuses a global batch that the replicas cannot share equally."""
-    if size % replicas:
+def check_batch_size(flag, size, replicas, parts=1):
+    """Refuses a global batch that the replicas, and their parts, cannot share."""
+    if size % (replicas * parts):
+        shares = f"{replicas} replicas" + (f" times {parts} parts" if parts > 1 else "")
         raise ValueError(
-            f"--{flag} should be a multiple of the {replicas} replicas. "
-            f"Received: {size}"
+            f"--{flag} should be a multiple of the {shares}. Received: {size}"
         )

@@ -5,7 +5,10 @@ import pathlib
 import pytest
 
 from semivit_tf.backbones import create_backbone
+from semivit_tf.backbones.vit import VIT_SIZES, ViT
 from semivit_tf.cli import parse
+from semivit_tf.methods.classifier import Classifier
+from semivit_tf.training.optimizers import layer_wise_adamw
 from semivit_tf.training.schedules import WarmupCosine, scaled_learning_rate
 
 EXPERIMENTS = pathlib.Path(__file__).parents[2] / "experiments"
@@ -80,3 +83,114 @@ def test_the_backbones_of_recipes_exist():
         backbone = config_of(name).backbone
         if backbone.backbone.startswith("vit_small"):
             create_backbone(backbone.backbone)
+
+
+# Labels in %, then of stage 2 and of stage 3: labelled batch, steps an epoch, epochs,
+# peak learning rate, layer decay, drop path, erasing, mixup; and the threshold.
+SEMI_VIT = {
+    "vit_base_1pct": (
+        (512, 25, 100, 1e-4, 0.65, 0.0, 0.0, 0.0),
+        (128, 1981, 100, 5e-4, 0.75, 0.0, 0.0, 0.0),
+        0.6,
+    ),
+    "vit_base_10pct": (
+        (512, 250, 100, 5e-4, 0.65, 0.1, 0.25, 0.8),
+        (128, 1801, 100, 5e-4, 0.75, 0.1, 0.25, 0.8),
+        0.5,
+    ),
+    "vit_large_1pct": (
+        (512, 25, 50, 2e-3, 0.75, 0.0, 0.0, 0.0),
+        (128, 1981, 100, 5e-4, 0.75, 0.1, 0.25, 0.8),
+        0.6,
+    ),
+    "vit_large_10pct": (
+        (512, 250, 50, 2e-3, 0.75, 0.1, 0.25, 0.8),
+        (128, 1801, 100, 1e-3, 0.75, 0.2, 0.25, 0.8),
+        0.6,
+    ),
+    "vit_huge_1pct": (
+        (128, 100, 50, 5e-3, 0.75, 0.0, 0.0, 0.0),
+        (64, 3963, 50, 1.25e-3, 0.75, 0.05, 0.25, 0.8),
+        0.7,
+    ),
+    "vit_huge_10pct": (
+        (128, 1000, 50, 5e-4, 0.75, 0.2, 0.25, 0.8),
+        (128, 1801, 50, 1.25e-3, 0.75, 0.1, 0.25, 0.8),
+        0.6,
+    ),
+    "vit_base_10pct_scratch": (
+        (1024, 125, 500, 4e-4, 1.0, 0.1, 0.25, 0.8),
+        (128, 1801, 100, 5e-4, 0.85, 0.1, 0.25, 0.8),
+        0.5,
+    ),
+    "convnext_tiny_10pct_scratch": (
+        (1024, 125, 500, 1e-3, 1.0, 0.1, 0.25, 0.8),
+        (128, 1801, 100, 5e-4, 1.0, 0.1, 0.25, 0.8),
+        0.7,
+    ),
+}
+# The smallest factor on the learning rate, of the patch embedding.
+FIRST_SCALES = {
+    ("vit_base", 0.65): 0.0037,
+    ("vit_base", 0.75): 0.0238,
+    ("vit_large", 0.75): 7.5e-4,
+    ("vit_huge", 0.75): 7.5e-5,
+}
+
+
+@pytest.mark.parametrize("name", SEMI_VIT)
+def test_semi_vit_is_trained_as_published(name):
+    config = config_of(f"imagenet_semi_{name}.flags")
+    finetune, semi, threshold = SEMI_VIT[name]
+    labeled = round(IMAGENET * config.data.label_fraction)
+    unlabeled_batch = config.semi.batch_size * config.semi.unlabeled_per_labeled
+    for settings, expected, steps in (
+        (config.finetune, finetune, labeled // config.finetune.batch_size),
+        (config.semi, semi, (IMAGENET - labeled) // unlabeled_batch),
+    ):
+        peak = scaled_learning_rate(settings.base_learning_rate, settings.batch_size)
+        assert (
+            settings.batch_size,
+            steps,
+            settings.epochs,
+            pytest.approx(peak),
+            settings.layer_decay,
+            settings.drop_path,
+            settings.erasing,
+            settings.mixup_alpha,
+        ) == expected
+        assert settings.cutmix_alpha == (1.0 if settings.mixup_alpha else 0.0)
+        assert settings.minimum_learning_rate == 1e-6
+        assert settings.label_smoothing == 0.1
+    assert config.semi.threshold == threshold
+    assert config.semi.cutmix_probability == 0.5  # of pseudo mixup, in every row
+    assert (config.semi.ema_momentum, config.semi.ema_schedule) == (0.9999, "constant")
+
+
+def test_what_single_rows_of_semi_vit_have_of_their_own():
+    def of(name):
+        return config_of(f"imagenet_semi_{name}.flags")
+
+    kept = {name: of(name).finetune.ema_momentum for name in SEMI_VIT}
+    assert {name: value for name, value in kept.items() if value is not None} == {
+        "vit_huge_10pct": 0.9998,
+        "vit_base_10pct_scratch": 0.9999,
+        "convnext_tiny_10pct_scratch": 0.9999,
+    }
+    scratch = of("vit_base_10pct_scratch")
+    assert (scratch.finetune.beta_2, scratch.finetune.weight_decay) == (0.95, 0.3)
+    assert scratch.backbone.position_embedding == "sincos"
+    assert scratch.finetune.warmup_epochs == 50
+    convnext = of("convnext_tiny_10pct_scratch").semi
+    assert (convnext.unlabeled_weight, convnext.warmup_epochs) == (10.0, 10.0)
+    assert of("vit_huge_10pct").semi.batch_parts == 2
+    assert VIT_SIZES["vit_huge_patch14"]["pooling"] == "class_token"
+
+
+@pytest.mark.parametrize(("size", "decay"), FIRST_SCALES)
+def test_the_first_layer_learns_as_slowly_as_published(size, decay):
+    depth = VIT_SIZES[f"{size}_patch{14 if size == 'vit_huge' else 16}"]["depth"]
+    model = Classifier(ViT(8, 8, width=4, depth=depth, heads=1, channels=1), 2)
+    scales = layer_wise_adamw(model, 1e-3, layer_decay=decay).scales
+    assert min(scales) == pytest.approx(FIRST_SCALES[size, decay], rel=2e-2)
+    assert max(scales) == 1.0
