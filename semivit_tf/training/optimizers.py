@@ -1,6 +1,7 @@
 """How fast may each layer learn, and which weights decay?"""
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 
@@ -45,6 +46,8 @@ class LayerWiseAdamW(keras.optimizers.AdamW):
     The factor scales the update and the decay, not the gradient: Adam would undo that.
     `clipnorm` limits the norm of a variable's gradient as it is used: summed over the
     replicas and the steps that were accumulated.
+    The update is one kernel of TensorFlow's where Keras has a dozen passes over memory,
+    with the same numbers but for rounding.
 
     Args:
         learning_rate: Float or schedule.
@@ -90,7 +93,29 @@ class LayerWiseAdamW(keras.optimizers.AdamW):
             decay = decay(self._iterations) if callable(decay) else decay
             rate = ops.cast(learning_rate * scale, variable.dtype)
             self.assign_sub(variable, variable * (decay * rate))
-        super().update_step(gradient, variable, learning_rate * scale)
+        if self.amsgrad or isinstance(gradient, tf.IndexedSlices):
+            super().update_step(gradient, variable, learning_rate * scale)
+        else:
+            self._fused_update(gradient, variable, learning_rate * scale)
+
+    def _fused_update(self, gradient, variable, learning_rate):
+        def cast(value):
+            return tf.cast(value, variable.dtype)
+
+        index = self._get_variable_index(variable)
+        step = cast(self.iterations + 1)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
+            beta1_power=cast(self.beta_1) ** step,
+            beta2_power=cast(self.beta_2) ** step,
+            lr=cast(learning_rate),
+            beta1=cast(self.beta_1),
+            beta2=cast(self.beta_2),
+            epsilon=cast(self.epsilon),
+            grad=cast(gradient),
+        )
 
     def _apply_weight_decay(self, variables):
         """Does nothing: the decay is in `update_step`, where the scale is known."""

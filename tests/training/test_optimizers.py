@@ -10,6 +10,7 @@ from semivit_tf.methods.classifier import Classifier
 from semivit_tf.methods.mae import MAE
 from semivit_tf.methods.semi_vit import SemiViT
 from semivit_tf.training.optimizers import (
+    LayerWiseAdamW,
     clip_norm,
     find_layer_groups,
     layer_ids,
@@ -88,6 +89,27 @@ def test_updates_equal_numpy(jit_compile):
         np.testing.assert_allclose(variable.numpy(), expected, rtol=2e-4, atol=1e-5)
     assert 0 < undecayed < len(variables)
     assert len(set(optimizer.scales)) == 4  # embedding, two blocks, head
+
+
+@pytest.mark.parametrize("amsgrad", [False, True])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_updates_equal_those_of_keras(amsgrad, sparse):
+    generator = np.random.default_rng(0)
+    start = generator.normal(size=(6, 4)).astype("float32")
+    rows = generator.normal(size=(3, 2, 4)).astype("float32")
+    options = {"weight_decay": 0.1, "beta_2": 0.95, "epsilon": 1e-8, "amsgrad": amsgrad}
+    updated = []
+    for make in (LayerWiseAdamW, keras.optimizers.AdamW):
+        variable = keras.Variable(start)
+        optimizer = make(1e-2, **options)
+        for values in rows:
+            gradient = tf.IndexedSlices(values, [1, 4], start.shape)
+            if not sparse:
+                gradient = tf.convert_to_tensor(gradient)
+            optimizer.apply_gradients([(gradient, variable)])
+        updated.append(variable.numpy())
+    np.testing.assert_allclose(*updated, rtol=1e-5, atol=1e-6)
+    assert np.abs(updated[0] - start).max() > 0.01
 
 
 def test_only_the_student_is_optimized():
