@@ -60,6 +60,8 @@ class ViT(keras.Model):
         position_embedding: `"learned"` or `"sincos"` (fixed).
         drop_path: Float in [0, 1). Rate of the last block; it grows linearly from 0.
         initialization: `"truncated_normal"` or `"xavier_uniform"` (as MAE starts).
+        rematerialize: Bool. Whether training computes each block twice instead of
+            keeping all that is in it: less memory, a third more work.
         pixel_mean: Floats in [0, 1] a channel. Defaults to ImageNet's for colour and
             0.5 otherwise.
         pixel_std: Floats a channel, likewise.
@@ -82,6 +84,7 @@ class ViT(keras.Model):
         position_embedding="learned",
         drop_path=0.0,
         initialization="truncated_normal",
+        rematerialize=False,
         pixel_mean=None,
         pixel_std=None,
         **kwargs,
@@ -108,6 +111,7 @@ class ViT(keras.Model):
         self.position_embedding = position_embedding
         self.drop_path = drop_path
         self.initialization = initialization
+        self.rematerialize = rematerialize
         self.pixel_mean = tuple(default_mean if pixel_mean is None else pixel_mean)
         self.pixel_std = tuple(default_std if pixel_std is None else pixel_std)
 
@@ -133,6 +137,7 @@ class ViT(keras.Model):
                 mlp_ratio=mlp_ratio,
                 drop_path=float(rate),
                 kernel_initializer=make(),
+                rematerialize=rematerialize,
                 name=f"block{index}",
                 **shared,
             )
@@ -242,6 +247,7 @@ class ViT(keras.Model):
         config = super().get_config()
         names = (
             "image_size patch_size width depth heads mlp_ratio channels pooling "
-            "position_embedding drop_path initialization pixel_mean pixel_std"
+            "position_embedding drop_path initialization rematerialize pixel_mean "
+            "pixel_std"
         )
         return {**config, **{name: getattr(self, name) for name in names.split()}}

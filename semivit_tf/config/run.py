@@ -32,6 +32,12 @@ class RunConfig(Settings):
         f"Stages to run, of {','.join(STAGES)}, in this order.",
         identity=False,
     )
+    plan: bool = setting(
+        False,
+        "Only say how long the stages would take and what they need, after a few steps "
+        "of each.",
+        identity=False,
+    )
     seed: int = setting(
         0, "Seed of split, order, augmentation and weights.", low=0, high=2**63 - 1
     )

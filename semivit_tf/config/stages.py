@@ -233,6 +233,11 @@ class SemiFinetuneConfig(_Training):
         0.6, "Confidence from which a pseudo label is used.", low=0.0
     )
     unlabeled_weight: float = setting(5.0, "Weight of the unlabelled loss.", low=0.0)
+    gated: str = setting(
+        "auto",
+        "Run the student only on unlabelled images that count; auto: where it may be.",
+        choices=("auto", "on", "off"),
+    )
     cutmix_probability: float = setting(
         0.5, "Share of cutmix, not mixup, on unlabelled images.", low=0.0, high=1.0
     )

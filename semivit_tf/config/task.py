@@ -149,6 +149,12 @@ class BackboneConfig(Settings):
     stem_patch: int | None = setting(
         None, "ConvNeXt: pixels on a side of the stem's patch; default: 4.", low=1
     )
+    rematerialize: bool = setting(
+        False,
+        "ViT: compute each block twice in training instead of keeping all that is in "
+        "it.",
+        identity=False,
+    )
     init_from: str | None = setting(
         None,
         "File of weights that the first training stage starts from: .pth, "
@@ -173,7 +179,7 @@ class BackboneConfig(Settings):
         """Returns the constructor arguments that were given."""
         given = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         del given["backbone"], given["init_from"]
-        given = {name: value for name, value in given.items() if value is not None}
+        given = {n: v for n, v in given.items() if v is not None and v is not False}
         for name in {"depths", "widths"} & set(given):
             given[name] = whole_numbers(name, given[name])
         return given

@@ -10,7 +10,18 @@ from semivit_tf.augment.central_view import central_view
 from semivit_tf.augment.decoding import decode
 from semivit_tf.data.order import index_batches
 
+_BATCHES_AHEAD = 2
 _LABELED_ORDER, _UNLABELED_ORDER, _PRETRAIN_ORDER = 11, 12, 13
+
+
+def untuned(dataset):
+    """Turns tf.data's tuner off: every parallel step gets a thread a processor.
+
+    Whoever ends a tuned stream waits, up to a minute, until the tuner wakes up.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
 
 
 def image_batches(views, indices, batch_size, start_step=0):
@@ -18,7 +29,8 @@ def image_batches(views, indices, batch_size, start_step=0):
     order = index_batches(
         indices, batch_size, (views.seed, _PRETRAIN_ORDER), start_step
     )
-    return views.batches(order, ("pretrain",)).map(lambda image, label: image)
+    images = views.batches(order, ("pretrain",)).map(lambda image, label: image)
+    return untuned(images)
 
 
 def crop_batches(views, indices, batch_size, start_step=0):
@@ -43,13 +55,13 @@ def crop_batches(views, indices, batch_size, start_step=0):
         return {name: tf.stack(part, 1) for name, part in groups.items() if part}
 
     crops = views.batches(order, tuple(views.policies))
-    return crops.map(join).prefetch(tf.data.AUTOTUNE)
+    return untuned(crops.map(join).prefetch(_BATCHES_AHEAD))
 
 
 def labeled_batches(views, indices, batch_size, start_step=0):
     """Makes batches `(image [B, H, W, C], label [B])`."""
     order = index_batches(indices, batch_size, (views.seed, _LABELED_ORDER), start_step)
-    return views.batches(order, ("labeled",))
+    return untuned(views.batches(order, ("labeled",)))
 
 
 def semi_supervised_batches(
@@ -81,7 +93,7 @@ def semi_supervised_batches(
         labeled_batches(views, labeled, batch_size, start_step),
         views.batches(order, ("weak", "strong")),
     )
-    return both.map(join).prefetch(tf.data.AUTOTUNE)
+    return untuned(both.map(join).prefetch(_BATCHES_AHEAD))
 
 
 def evaluation_batches(source, indices, size, batch_size=256, share=1.0):
@@ -105,4 +117,4 @@ def evaluation_batches(source, indices, size, batch_size=256, share=1.0):
     images = tf.data.Dataset.from_tensor_slices(indices).map(
         load, num_parallel_calls=tf.data.AUTOTUNE
     )
-    return images.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+    return untuned(images.batch(batch_size).prefetch(_BATCHES_AHEAD))

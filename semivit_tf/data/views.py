@@ -10,8 +10,7 @@ import tensorflow as tf
 from semivit_tf.augment.decoding import OpenImage
 from semivit_tf.augment.randomness import image_key
 
-_AUTOTUNE = tf.data.AUTOTUNE
-_PARALLEL = {"num_parallel_calls": _AUTOTUNE, "deterministic": True}
+_PARALLEL = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
 # Tell apart the draws of different uses of the same image.
 _STREAMS = {
     **{"labeled": 1, "weak": 2, "strong": 3, "pretrain": 4},
@@ -98,7 +97,7 @@ class Views:
             ]
             return (*finished, labels)
 
-        return parts.batch(size // some).map(finish, **_PARALLEL).prefetch(_AUTOTUNE)
+        return parts.batch(size // some).map(finish, **_PARALLEL).prefetch(2)
 
     def _keys(self, names, epochs, indices):
         """Returns the key of each image and view: uint64 `[n, len(names)]`."""

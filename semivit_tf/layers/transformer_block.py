@@ -16,6 +16,8 @@ class TransformerBlock(keras.layers.Layer):
         mlp_ratio: Float. Hidden width of the feed-forward part over the width.
         drop_path: Float in [0, 1). The rate of both residual branches.
         kernel_initializer: Keras initializer or its config for all dense kernels.
+        rematerialize: Bool. Whether training computes what is inside the block twice,
+            instead of keeping it for the gradients.
 
     Reference:
         Dosovitskiy et al., An Image is Worth 16x16 Words, 2021.
@@ -28,6 +30,7 @@ class TransformerBlock(keras.layers.Layer):
         mlp_ratio=4.0,
         drop_path=0.0,
         kernel_initializer="glorot_uniform",
+        rematerialize=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -35,6 +38,7 @@ class TransformerBlock(keras.layers.Layer):
         self.mlp_ratio = mlp_ratio
         self.drop_path = drop_path
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.rematerialize = rematerialize
 
     def build(self, input_shape):
         width = input_shape[-1]
@@ -58,8 +62,17 @@ class TransformerBlock(keras.layers.Layer):
             layer.build(input_shape)
 
     def call(self, tokens, training=False):
-        tokens += self.branch1(self.attention(self.norm1(tokens)), training=training)
-        return tokens + self.branch2(self.mlp(self.norm2(tokens)), training=training)
+        def exchange(tokens):
+            return self.attention(self.norm1(tokens))
+
+        def think(tokens):
+            return self.mlp(self.norm2(tokens))
+
+        if self.rematerialize and training:
+            # What is drawn at random stays outside: it must not be drawn again.
+            exchange, think = keras.remat(exchange), keras.remat(think)
+        tokens += self.branch1(exchange(tokens), training=training)
+        return tokens + self.branch2(think(tokens), training=training)
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -71,4 +84,5 @@ class TransformerBlock(keras.layers.Layer):
             "mlp_ratio": self.mlp_ratio,
             "drop_path": self.drop_path,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "rematerialize": self.rematerialize,
         }

@@ -60,6 +60,63 @@ class SemiSupervised(AveragedClassifier):
         """
         raise NotImplementedError
 
+    # === Skipping what does not count ===
+
+    gated = "auto"
+
+    def compile(self, *args, gated="auto", **kwargs):
+        """Configures training; see `LabeledMethod.compile`.
+
+        Args:
+            *args: Passed to `LabeledMethod.compile`.
+            gated: Bool or `"auto"`. Whether the student runs only on unlabelled images
+                that are kept: the same loss and gradients from less work. That needs
+                shapes that may change, so neither XLA nor a TPU, and a student without
+                batch statistics, which are all images' affair. `"auto"`: where it may.
+            **kwargs: Passed to `LabeledMethod.compile`.
+        """
+        super().compile(*args, **kwargs)
+        self._compile_config.config.update(gated=gated)
+        if gated == "auto":
+            gated = not self.needs_all_rows()
+        elif gated and self.needs_all_rows():
+            raise ValueError(
+                f"`gated=True` cannot be had: {self.needs_all_rows()}. "
+                'Pass gated="auto"'
+            )
+        self.gated = gated
+
+    def needs_all_rows(self):
+        """Returns why the student has to see images that do not count, or nothing."""
+        if self.jit_compile:
+            return "XLA needs shapes that do not change"
+        if type(self.distribute_strategy).__name__.startswith("TPU"):
+            return "a TPU needs shapes that do not change"
+        if any(weight.name == "moving_mean" for weight in self.student.weights):
+            return "the student has batch statistics"
+        return ""
+
+    def of_kept(self, kept, loss, *tensors):
+        """Returns `loss(*tensors)` for images that are kept, and zero for the others.
+
+        Args:
+            kept: Float tensor `[U]` of 0 and 1.
+            loss: Function from tensors `[N, ...]` to values `[N]`.
+            *tensors: `[U, ...]`.
+
+        Returns:
+            Float tensor `[U]`.
+        """
+        if not self.gated:
+            return kept * loss(*tensors)
+        rows = ops.nonzero(kept > 0.0)[0]
+        # No row at all is more than some operations can take.
+        none = ops.cast(ops.equal(ops.size(rows), 0), "int32")
+        rows = ops.concatenate([rows, ops.zeros((none,), rows.dtype)], axis=0)
+        values = loss(*(ops.take(tensor, rows, axis=0) for tensor in tensors))
+        values *= ops.take(kept, rows, axis=0)
+        return ops.scatter(rows[:, None], values, ops.shape(kept))
+
     # === Steps ===
 
     def objective(self, batch):

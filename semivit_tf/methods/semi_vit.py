@@ -53,8 +53,13 @@ class SemiViT(SemiSupervised):
             seed=self.seed_generator,
         )
         kept = confident(confidence, self.threshold)
-        logits = self.student(images, training=True)
-        return kept * soft_target_cross_entropy(targets, logits), kept
+
+        def loss(images, targets):
+            return soft_target_cross_entropy(
+                targets, self.student(images, training=True)
+            )
+
+        return self.of_kept(kept, loss, images, targets), kept
 
     def get_config(self):
         return {

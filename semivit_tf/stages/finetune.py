@@ -2,6 +2,7 @@
 
 from semivit_tf.methods.averaged_classifier import AveragedClassifier
 from semivit_tf.methods.ema_teacher import EMATeacher
+from semivit_tf.stages.training import Training
 from semivit_tf.training.weight_files import load_weights, save_weights
 
 STAGE = "finetune"
@@ -23,18 +24,27 @@ def start(run, model):
     run.load_initial(model)
 
 
-def train(run):
-    """Trains a classifier, from the pre-trained encoder if there is one."""
+def prepare(run, fresh=False):
+    """Builds and compiles a classifier; see `Training`.
+
+    It starts from the pre-trained encoder if there is one.
+
+    Args:
+        run: `Run`.
+        fresh: Bool. Whether to leave out the weights that the stage starts from.
+    """
     settings = run.config.finetune
     steps = len(run.data.split.labeled) // settings.batch_size
     pretrained = run.folder.stage("pretrain")
     run.seed_stage(STAGE)
     with run.strategy.scope():
         model = network(run)
-        if pretrained.done:
+        if fresh:
+            pass
+        elif pretrained.done:
             # Averaged features are normalised after pooling, by a norm that is new.
-            fresh = ("norm/",) if model.backbone.pooling == "mean" else ()
-            load_weights(model.backbone, pretrained.weights("encoder"), skip=fresh)
+            skipped = ("norm/",) if model.backbone.pooling == "mean" else ()
+            load_weights(model.backbone, pretrained.weights("encoder"), skip=skipped)
         elif run.starts_from_file(STAGE):
             start(run, model)
         best, callbacks = ("student", "val_accuracy"), []
@@ -43,19 +53,24 @@ def train(run):
             best = ("teacher", "val_teacher_accuracy")
             callbacks = [EMATeacher(settings.ema_momentum)]
         run.compile(model, run.optimizer(model, settings, steps), settings)
-    run.train(
+    return Training(
         model,
         lambda step: run.data.labeled(
             settings.batch_size, start_step=step, erasing=settings.erasing
         ),
-        stage=STAGE,
-        settings=settings,
+        epochs=settings.epochs,
         steps_per_epoch=steps,
+        images_per_step=settings.batch_size,
         best=best,
         callbacks=callbacks,
     )
+
+
+def keep(run, model):
+    """Keeps the classifier, and its average if there is one."""
     folder = run.folder.stage(STAGE)
     save_weights(getattr(model, "student", model), folder.weights("student"))
-    if settings.ema_momentum is not None:
+    if hasattr(model, "teacher"):
         save_weights(model.teacher, folder.weights("teacher"))
-    folder.finish(started_from="pretrain" if pretrained.done else "scratch")
+    pretrained = run.folder.stage("pretrain").done
+    folder.finish(started_from="pretrain" if pretrained else "scratch")

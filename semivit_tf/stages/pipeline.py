@@ -12,6 +12,7 @@ from semivit_tf.stages import (
     check,
     evaluate,
     finetune,
+    plan,
     pretrain,
     probe,
     semi_finetune,
@@ -25,7 +26,8 @@ from semivit_tf.training.stopping import stops_on_signals
 from semivit_tf.training.weight_files import CheckpointError
 from semivit_tf.weights import WeightsError
 
-# Each trains by `train(run)`; `batches` and `network` say what it needs.
+# Each says by `batches` and `network` what it needs, does `prepare` a `Training` and
+# `keep` what came out.
 TRAINING = {module.STAGE: module for module in (pretrain, finetune, semi_finetune)}
 SETTINGS = {"pretrain": "pretrain", "finetune": "finetune", "semi_finetune": "semi"}
 
@@ -176,10 +178,24 @@ def run_pipeline(config, command, say=print):
         tf.config.experimental.enable_op_determinism()
     with stops_on_signals():
         run = dataclasses.replace(prepare(config), say=say)
+        if config.run.plan:
+            say(plan_stages(run))
+            return run
         with input_errors():
             run.folder.open(config, command)
         with one_line_errors(run.folder.path):
             return run_stages(run, say)
+
+
+def plan_stages(run):
+    """Takes a few steps of each training stage; returns what a person should know."""
+    found = {}
+    for name in run.config.run.stage_names():
+        if name in TRAINING and not run.folder.stage(name).done:
+            found[name] = plan.measure(TRAINING[name].prepare(run, fresh=True))
+    if not found:
+        return "Nothing is left to train."
+    return plan.describe(found, run.config.run.keep_checkpoints + 1)
 
 
 @contextlib.contextmanager
@@ -238,4 +254,6 @@ def run_stage(run, name, say):
     elif run.folder.stage(name).done:
         say(f"{name}: done before")
     else:
-        TRAINING[name].train(run)
+        training = TRAINING[name].prepare(run)
+        run.train(training, name)
+        TRAINING[name].keep(run, training.model)

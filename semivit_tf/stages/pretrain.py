@@ -6,6 +6,7 @@ from semivit_tf.backbones import find_family
 from semivit_tf.config.settings import InputError
 from semivit_tf.evaluation.neighbor_accuracy import NeighborAccuracy
 from semivit_tf.stages import pretrain_dino, pretrain_mae
+from semivit_tf.stages.training import Training
 from semivit_tf.training.loop import validated_epochs
 from semivit_tf.training.pictures import Pictures
 from semivit_tf.training.weight_files import save_weights
@@ -78,25 +79,34 @@ def watch(run, model):
     ]
 
 
-def train(run):
-    """Trains by the method chosen and keeps the encoder."""
+def prepare(run, fresh=False):
+    """Builds and compiles the method chosen; see `Training`.
+
+    Args:
+        run: `Run`.
+        fresh: Bool. Whether to leave out the weights that the stage starts from.
+    """
     settings = run.config.pretrain
     method = METHODS[settings.method]
     steps = _images(run) // settings.batch_size
     run.seed_stage(STAGE)
     with run.strategy.scope():
         model = network(run)
-        if run.starts_from_file(STAGE):
+        if run.starts_from_file(STAGE) and not fresh:
             start(run, model)
         run.compile(model, method.optimizer(run, model, steps), settings)
-    run.train(
+    return Training(
         model,
         lambda step: method.stream(run, model, step),
-        stage=STAGE,
-        settings=settings,
+        epochs=settings.epochs,
         steps_per_epoch=steps,
+        images_per_step=settings.batch_size,
         callbacks=[*method.callbacks(run, steps), *watch(run, model)],
     )
-    folder = run.folder.stage(STAGE)
-    save_weights(method.kept(model)[1], folder.weights("encoder"))
+
+
+def keep(run, model):
+    """Keeps the encoder."""
+    settings, folder = run.config.pretrain, run.folder.stage(STAGE)
+    save_weights(METHODS[settings.method].kept(model)[1], folder.weights("encoder"))
     folder.finish(method=settings.method)

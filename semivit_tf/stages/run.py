@@ -112,38 +112,29 @@ class Run:
         }
         return layer_wise_adamw(model, schedule, **{**defaults, **options})
 
-    def compile(self, model, optimizer, settings):
+    def compile(self, model, optimizer, settings, **options):
         """Compiles a method as the run and the stage want its steps carried out."""
         model.compile(
             optimizer,
             batch_parts=settings.batch_parts,
             jit_compile=self.compiles_by_xla,
+            **options,
         )
 
-    def train(
-        self,
-        model,
-        stream,
-        *,
-        stage,
-        settings,
-        steps_per_epoch,
-        best=None,
-        callbacks=(),
-    ):
-        """Trains a stage's compiled model in its folder."""
+    def train(self, training, stage):
+        """Carries out the `Training` of a stage in its folder."""
         train(
-            model,
-            stream,
+            training.model,
+            training.stream,
             stage=stage,
             folder=self.folder.stage(stage).path,
-            epochs=settings.epochs,
-            steps_per_epoch=steps_per_epoch,
+            epochs=training.epochs,
+            steps_per_epoch=training.steps_per_epoch,
             validation_data=self.data.validation(),
             validations=self.config.run.validations,
             checkpoint_seconds=self.config.run.checkpoint_seconds,
             checkpoint_steps=self.config.run.checkpoint_steps,
             keep_checkpoints=self.config.run.keep_checkpoints,
-            best=best,
-            callbacks=callbacks,
+            best=training.best,
+            callbacks=training.callbacks,
         )

@@ -2,6 +2,7 @@
 
 from semivit_tf.methods.ema_teacher import EMATeacher
 from semivit_tf.methods.semi_vit import SemiViT
+from semivit_tf.stages.training import Training
 from semivit_tf.training.schedules import Cosine
 from semivit_tf.training.weight_files import load_weights, save_weights
 
@@ -38,10 +39,18 @@ def start(run, model):
     run.load_initial(model, head="keep")
 
 
-def train(run):
-    """Trains student and teacher, both from the weights of stage 2."""
+def prepare(run, fresh=False):
+    """Builds and compiles student and teacher; see `Training`.
+
+    Both start from the weights of stage 2.
+
+    Args:
+        run: `Run`.
+        fresh: Bool. Whether to leave out the weights that the stage starts from.
+    """
     settings = run.config.semi
-    steps = run.data.steps_per_epoch(_unlabeled_batch_size(settings))
+    unlabeled = _unlabeled_batch_size(settings)
+    steps = run.data.steps_per_epoch(unlabeled)
     momentum = settings.ema_momentum
     if settings.ema_schedule == "cosine":
         momentum = Cosine(momentum, 1.0, settings.epochs * steps)
@@ -49,7 +58,9 @@ def train(run):
     run.seed_stage(STAGE)
     with run.strategy.scope():
         student = network(run)
-        if run.starts_from_file(STAGE):
+        if fresh:
+            pass
+        elif run.starts_from_file(STAGE):
             start(run, student)
         else:
             load_weights(student, finetuned.weights("student"))
@@ -61,8 +72,10 @@ def train(run):
         )
         if finetuned.weights("teacher").exists():
             load_weights(model.teacher, finetuned.weights("teacher"))
-        run.compile(model, run.optimizer(model, settings, steps), settings)
-    run.train(
+        gated = {"auto": "auto", "on": True, "off": False}[settings.gated]
+        optimizer = run.optimizer(model, settings, steps)
+        run.compile(model, optimizer, settings, gated=gated)
+    return Training(
         model,
         lambda step: run.data.semi_supervised(
             settings.batch_size,
@@ -70,13 +83,17 @@ def train(run):
             start_step=step,
             erasing=settings.erasing,
         ),
-        stage=STAGE,
-        settings=settings,
+        epochs=settings.epochs,
         steps_per_epoch=steps,
+        images_per_step=settings.batch_size + unlabeled,
         best=("teacher", "val_teacher_accuracy"),
         callbacks=[EMATeacher(momentum)],
     )
+
+
+def keep(run, model):
+    """Keeps student and teacher."""
     folder = run.folder.stage(STAGE)
     save_weights(model.student, folder.weights("student"))
     save_weights(model.teacher, folder.weights("teacher"))
-    folder.finish(method=settings.method)
+    folder.finish(method=run.config.semi.method)

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from semivit_tf.backbones import VIT_SIZES, ViT, create_backbone
 from tests.methods.small import small_vit
@@ -144,3 +145,27 @@ def test_the_class_token_attends_to_all_patches_and_itself():
         scores = np.einsum("bd,bnd->bn", query[:, 0, part], key[..., part]) / 8**0.5
         weights = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
         np.testing.assert_allclose(attention[:, head], weights[:, 1:], rtol=1e-4)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_blocks_computed_twice_give_the_same_gradients(jit_compile):
+    """Their drop path, too: it is drawn once."""
+    images = np.random.default_rng(0).uniform(0, 255, (6, 8, 8, 1)).astype("float32")
+    found = []
+    for rematerialize in (False, True):
+        keras.utils.set_random_seed(0)
+        model = small_vit(drop_path=0.4, rematerialize=rematerialize)
+
+        @tf.function(jit_compile=jit_compile)
+        def gradients(images, model=model):
+            with tf.GradientTape() as tape:
+                features = model(images, training=True)
+                loss = tf.reduce_sum(features * tf.range(16.0))
+            return tape.gradient(loss, model.trainable_variables)
+
+        found.append([np.asarray(gradient) for gradient in gradients(images)])
+        assert model.get_config()["rematerialize"] == rematerialize
+    assert len(found[0]) == len(found[1]) > 20
+    for one, two in zip(*found, strict=True):
+        np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-4)
+    assert max(np.abs(gradient).max() for gradient in found[0]) > 1.0

@@ -120,3 +120,16 @@ def test_arrays_of_the_wrong_kind_are_refused():
         ArraySource(good, [0, 1], ["a", "b"])
     with pytest.raises(ValueError, match="below the number of class names"):
         ArraySource(good, [0, 1, 2], ["a", "b"])
+
+
+def test_no_stream_has_a_tuner_to_wait_for():
+    data = load_dataset("digits", labels_per_class=2, validation_per_class=1)
+    streams = [
+        data.images(4),
+        data.labeled(4),
+        data.semi_supervised(4),
+        data.crops(4),
+        data.validation(),
+        data.test(),
+    ]
+    assert [stream.options().autotune.enabled for stream in streams] == [False] * 6

@@ -1,0 +1,96 @@
+"""How long will a run take, and what will it need? Measured before it starts."""
+
+import resource
+import time
+
+import keras
+
+from semivit_tf.evaluation.tables import text_table
+from semivit_tf.training.progress import clock
+
+TIMED_STEPS = 3
+
+
+class Clock(keras.callbacks.Callback):
+    """Notes when the first step, which includes compiling, and the last one end."""
+
+    def on_train_begin(self, logs=None):
+        self.times = [time.monotonic()]
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.times.append(time.monotonic())
+
+
+def measure(training):
+    """Takes a few steps; returns what a stage needs.
+
+    Args:
+        training: `Training`.
+
+    Returns:
+        Dict of `parameters`, `steps`, `images_per_second`, `seconds` in all, of them
+        `first_step`, and the `bytes` of a checkpoint.
+    """
+    model, watch = training.model, Clock()
+    model.optimizer.build(model.trainable_variables)
+    # What moves a teacher belongs to a step; what looks at it after an epoch does not.
+    moving = [c for c in training.callbacks if hasattr(c, "momentum_at")]
+    model.fit(
+        training.stream(0),
+        steps_per_epoch=1 + TIMED_STEPS,
+        callbacks=[*moving, watch],
+        shuffle=False,
+        verbose=0,
+    )
+    first = watch.times[1] - watch.times[0]
+    step = (watch.times[-1] - watch.times[1]) / TIMED_STEPS
+    steps = training.epochs * training.steps_per_epoch
+    state = {id(v): v for v in (*model.variables, *model.optimizer.variables)}
+    trained = sum(v.shape.num_elements() for v in _values(model.trainable_variables))
+    return {
+        "parameters": int(trained),
+        "steps": steps,
+        "images_per_second": training.images_per_step / step,
+        "first_step": first,
+        "seconds": first + step * (steps - 1),
+        "bytes": sum(
+            v.shape.num_elements() * v.dtype.size for v in _values(state.values())
+        ),
+    }
+
+
+def _values(variables):
+    return [variable.value for variable in variables]
+
+
+def peak_memory():
+    """Returns the most memory that this process has held, in bytes (Linux)."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def describe(found, kept):
+    """Returns the plan as a table and a sentence.
+
+    Args:
+        found: Dict of stage to what `measure` returned.
+        kept: Integer. Checkpoints that are kept of each stage, the best included.
+    """
+    rows = [
+        (
+            stage,
+            f"{plan['parameters'] / 1e6:.2f} M",
+            plan["steps"],
+            f"{plan['images_per_second']:.1f}",
+            clock(plan["seconds"]),
+            f"{plan['bytes'] * kept / 1e6:.1f} MB",
+        )
+        for stage, plan in found.items()
+    ]
+    header = ("stage", "trained", "steps", "images/s", "time", "checkpoints")
+    seconds = clock(sum(plan["seconds"] for plan in found.values()))
+    disk = sum(plan["bytes"] for plan in found.values()) * kept / 1e6
+    return (
+        f"{text_table(header, rows)}\n\n"
+        f"Training takes about {seconds}, {disk:.1f} MB for checkpoints, and up to now "
+        f"{peak_memory() / 1e9:.2f} GB of memory of this process."
+    )
