@@ -45,6 +45,7 @@ def test_the_script_of_the_readme_runs(tmp_path, monkeypatch):
         "experiments/digits_40_labels.py",
         "experiments/benchmarks/augmentation.py",
         "experiments/benchmarks/duplicates.py",
+        "experiments/benchmarks/mae_step.py",
         "experiments/benchmarks/published_weights.py",
     ],
 )
