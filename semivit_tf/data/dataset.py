@@ -136,10 +136,10 @@ class Dataset:
         """Returns how many batches make one pass over the unlabelled images."""
         return max(1, len(self.unlabeled_indices) // unlabeled_batch_size)
 
-    def images(self, batch_size, start_step=0):
+    def images(self, batch_size, start_step=0, shard=(0, 1)):
         """Streams training images without labels: all but the validation images."""
         return pipelines.image_batches(
-            self.views, self.image_indices, batch_size, start_step
+            self.views, self.image_indices, batch_size, start_step, shard
         )
 
     def local_size(self, multiple=1):
@@ -154,7 +154,14 @@ class Dataset:
         )
 
     def crops(
-        self, batch_size, local_crops=8, start_step=0, *, local_size=None, split=None
+        self,
+        batch_size,
+        local_crops=8,
+        start_step=0,
+        shard=(0, 1),
+        *,
+        local_size=None,
+        split=None,
     ):
         """Streams crops of training images without labels, for `DINO`.
 
@@ -162,6 +169,7 @@ class Dataset:
             batch_size: Integer B of images.
             local_crops: Integer V; may be 0.
             start_step: Integer. How many batches were taken before.
+            shard: See `index_batches`.
             local_size: Optional integer or `(h, w)`. Defaults to `local_size()`.
             split: Optional float. See `crop_policies`.
 
@@ -179,22 +187,34 @@ class Dataset:
             strength=self.strength,
         )
         views = Views(self.parts.train, policies, self.views.seed)
-        return pipelines.crop_batches(views, self.image_indices, batch_size, start_step)
+        return pipelines.crop_batches(
+            views, self.image_indices, batch_size, start_step, shard
+        )
 
-    def labeled(self, batch_size, start_step=0, **options):
+    def labeled(self, batch_size, start_step=0, shard=(0, 1), **options):
         """Streams `(image, label)` batches of the labelled images.
 
         Args:
             batch_size: Integer.
             start_step: Integer. How many batches were taken before.
+            shard: See `index_batches`.
             **options: See `views_with`.
         """
         return pipelines.labeled_batches(
-            self.views_with(**options), self.split.labeled, batch_size, start_step
+            self.views_with(**options),
+            self.split.labeled,
+            batch_size,
+            start_step,
+            shard,
         )
 
     def semi_supervised(
-        self, batch_size, unlabeled_per_labeled=5, start_step=0, **options
+        self,
+        batch_size,
+        unlabeled_per_labeled=5,
+        start_step=0,
+        shard=(0, 1),
+        **options,
     ):
         """Streams `({image, weak, strong, unlabeled_label}, label)` batches.
 
@@ -202,6 +222,7 @@ class Dataset:
             batch_size: Integer B of labelled images.
             unlabeled_per_labeled: Integer. U / B.
             start_step: Integer. How many batches were taken before.
+            shard: See `index_batches`.
             **options: See `views_with`.
         """
         return pipelines.semi_supervised_batches(
@@ -211,6 +232,7 @@ class Dataset:
             batch_size,
             unlabeled_per_labeled,
             start_step,
+            shard,
         )
 
     def _evaluation(self, source, indices, batch_size):

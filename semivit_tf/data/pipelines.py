@@ -1,7 +1,7 @@
 """Which streams of batches do the stages learn from?
 
 Every training stream is endless and starts at any step: give `steps_per_epoch` to
-`fit`.
+`fit`. Of every batch, a worker may take its `shard`, see `index_batches`.
 """
 
 import tensorflow as tf
@@ -24,16 +24,16 @@ def untuned(dataset):
     return dataset.with_options(options)
 
 
-def image_batches(views, indices, batch_size, start_step=0):
+def image_batches(views, indices, batch_size, start_step=0, shard=(0, 1)):
     """Makes batches of images `[B, H, W, C]`, for pre-training."""
     order = index_batches(
-        indices, batch_size, (views.seed, _PRETRAIN_ORDER), start_step
+        indices, batch_size, (views.seed, _PRETRAIN_ORDER), start_step, shard
     )
     images = views.batches(order, ("pretrain",)).map(lambda image, label: image)
     return untuned(images)
 
 
-def crop_batches(views, indices, batch_size, start_step=0):
+def crop_batches(views, indices, batch_size, start_step=0, shard=(0, 1)):
     """Makes batches of crops of each image, for self-distillation.
 
     Args:
@@ -41,13 +41,14 @@ def crop_batches(views, indices, batch_size, start_step=0):
         indices: Integer array.
         batch_size: Integer B of images.
         start_step: Integer. How many batches were taken before.
+        shard: See `index_batches`.
 
     Returns:
         Dataset of dicts: `global` `[B, 2, H, W, C]` and, if there are any, `local`
         `[B, V, h, w, C]`. The images come first, so replicas share them out.
     """
     order = index_batches(
-        indices, batch_size, (views.seed, _PRETRAIN_ORDER), start_step
+        indices, batch_size, (views.seed, _PRETRAIN_ORDER), start_step, shard
     )
 
     def join(*crops):
@@ -58,14 +59,22 @@ def crop_batches(views, indices, batch_size, start_step=0):
     return untuned(crops.map(join).prefetch(_BATCHES_AHEAD))
 
 
-def labeled_batches(views, indices, batch_size, start_step=0):
+def labeled_batches(views, indices, batch_size, start_step=0, shard=(0, 1)):
     """Makes batches `(image [B, H, W, C], label [B])`."""
-    order = index_batches(indices, batch_size, (views.seed, _LABELED_ORDER), start_step)
+    order = index_batches(
+        indices, batch_size, (views.seed, _LABELED_ORDER), start_step, shard
+    )
     return untuned(views.batches(order, ("labeled",)))
 
 
 def semi_supervised_batches(
-    views, labeled, unlabeled, batch_size, unlabeled_per_labeled=5, start_step=0
+    views,
+    labeled,
+    unlabeled,
+    batch_size,
+    unlabeled_per_labeled=5,
+    start_step=0,
+    shard=(0, 1),
 ):
     """Makes batches `({image, weak, strong, unlabeled_label}, label)`.
 
@@ -76,12 +85,14 @@ def semi_supervised_batches(
         batch_size: Integer B of labelled images.
         unlabeled_per_labeled: Integer. U / B.
         start_step: Integer. How many batches were taken before.
+        shard: See `index_batches`.
     """
     order = index_batches(
         unlabeled,
         batch_size * unlabeled_per_labeled,
         (views.seed, _UNLABELED_ORDER),
         start_step,
+        shard,
     )
 
     def join(labeled, unlabeled):
@@ -90,7 +101,7 @@ def semi_supervised_batches(
         return {**batch, "unlabeled_label": unlabeled_label}, label
 
     both = tf.data.Dataset.zip(
-        labeled_batches(views, labeled, batch_size, start_step),
+        labeled_batches(views, labeled, batch_size, start_step, shard),
         views.batches(order, ("weak", "strong")),
     )
     return untuned(both.map(join).prefetch(_BATCHES_AHEAD))

@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+_SEED_STRIDE = 1_000_003  # between the replicas' random states
+
 
 class Method(keras.Model):
     """A model that learns by `objective`, whatever the objective is.
@@ -19,6 +21,7 @@ class Method(keras.Model):
         kwargs.setdefault("autocast", False)  # pixels reach the backbone unrounded
         super().__init__(**kwargs)
         self._trackers = {}
+        self._spread_seeds = {}
         for name in ("loss", *self.logged_terms()):
             self._trackers[name] = keras.metrics.Mean(name=name)
 
@@ -105,12 +108,52 @@ class Method(keras.Model):
         strategy = self.distribute_strategy
         if strategy.num_replicas_in_sync == 1:
             return
+
+        @tf.function
+        def numbers():
+            return strategy.run(
+                lambda: tf.identity(
+                    tf.distribute.get_replica_context().replica_id_in_sync_group
+                )
+            )
+
+        numbers = strategy.experimental_local_results(numbers())
+        offsets = [int(number) * _SEED_STRIDE for number in numbers]
         for variable in self.variables:
             if variable.name == "seed_generator_state":
                 copies = strategy.experimental_local_results(variable.value)
                 seed, count = copies[0].numpy().tolist()
-                for number, copy in enumerate(copies):
-                    copy.assign([(seed + number * 1_000_003) % 2**31, count])
+                if self._spread_seeds.get(variable.path) == seed:
+                    seed -= offsets[
+                        0
+                    ]  # spread before, on a worker that is not the first
+                for copy, offset in zip(copies, offsets, strict=True):
+                    copy.assign([(seed + offset) % 2**31, count])
+                self._spread_seeds[variable.path] = (seed + offsets[0]) % 2**31
+
+    @property
+    def _has_workers(self):
+        return isinstance(
+            self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy
+        )
+
+    def _maybe_symbolic_build(self, *args, **kwargs):
+        """Builds what is not built yet: the optimizer. Keras' way fails for workers."""
+        optimizer = getattr(self, "optimizer", None)
+        if optimizer is not None and not optimizer.built:
+            with self.distribute_strategy.scope():
+                optimizer.build(self.trainable_variables)
+
+    def _make_function(self, step_function):
+        """Keras averages what workers return over axis 0, which scalars do not have."""
+        if not self._has_workers:
+            return super()._make_function(step_function)
+
+        def step(batch):
+            logs = step_function(batch)
+            return {name: tf.reshape(value, (1,)) for name, value in logs.items()}
+
+        return super()._make_function(step)
 
     def train_step(self, batch):
         variables = self.trainable_variables

@@ -55,8 +55,8 @@ def prepare(run, fresh=False):
         run.compile(model, run.optimizer(model, settings, steps), settings)
     return Training(
         model,
-        lambda step: run.data.labeled(
-            settings.batch_size, start_step=step, erasing=settings.erasing
+        lambda step, shard=(0, 1): run.data.labeled(
+            settings.batch_size, step, shard, erasing=settings.erasing
         ),
         epochs=settings.epochs,
         steps_per_epoch=steps,

@@ -20,7 +20,11 @@ from semivit_tf.stages import (
 from semivit_tf.stages.export import check_version, export, served_weights
 from semivit_tf.stages.run import Run
 from semivit_tf.stages.run_folder import RunFolder
-from semivit_tf.training.distribution import check_batch_size, create_strategy
+from semivit_tf.training.distribution import (
+    check_batch_size,
+    create_strategy,
+    meet,
+)
 from semivit_tf.training.non_finite import NonFiniteLossError
 from semivit_tf.training.stopping import stops_on_signals
 from semivit_tf.training.weight_files import CheckpointError
@@ -179,12 +183,15 @@ def run_pipeline(config, command, say=print):
     with stops_on_signals():
         run = dataclasses.replace(prepare(config), say=say)
         if config.run.plan:
-            say(plan_stages(run))
+            run.say(plan_stages(run))
             return run
-        with input_errors():
-            run.folder.open(config, command)
+        if not run.is_chief:
+            run = dataclasses.replace(run, say=lambda text: None)
         with one_line_errors(run.folder.path):
-            return run_stages(run, say)
+            if run.is_chief:
+                with input_errors():
+                    run.folder.open(config, command)
+            return run_stages(run)
 
 
 def plan_stages(run):
@@ -205,6 +212,11 @@ def one_line_errors(folder):
         yield
     except (CheckpointError, NonFiniteLossError, WeightsError) as error:
         raise InputError(str(error)) from error
+    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        raise InputError(
+            "another worker of this run has ended: start all of them again, and the "
+            "same commands continue"
+        ) from error
     except OSError as error:
         raise InputError(
             f"{error.filename or folder}: {error.strerror or error}. What was kept is "
@@ -212,10 +224,11 @@ def one_line_errors(folder):
         ) from error
 
 
-def run_stages(run, say):
+def run_stages(run):
     """Runs the stages in a folder that is open; returns the `Run`."""
-    run = check_images(run, say)
-    run.folder.keep_split(run.data.split)
+    run, say = check_images(run), run.say
+    if run.is_chief:
+        run.folder.keep_split(run.data.split)
     split, test = run.data.split, run.data.parts.test
     say(
         f"{run.config.data.dataset}: {len(split.labeled)} labelled, "
@@ -223,16 +236,21 @@ def run_stages(run, say):
         f"and {len(test) if test else 0} test images; run in {run.folder.path}"
     )
     for name in run.config.run.stage_names():
-        run_stage(run, name, say)
+        run_stage(run, name)
+        meet(run.strategy)  # what the chief has written is there for all
     return run
 
 
-def check_images(run, say):
+def check_images(run):
     """Runs the stage check if it is asked for; returns the `Run` without bad images."""
     if check.STAGE not in run.config.run.stage_names():
         return run
     with input_errors():
-        parts = check.check(run, say)
+        if run.is_chief:
+            parts = check.check(run, run.say)
+        meet(run.strategy)
+        if not run.is_chief:
+            parts = check.without_bad_images(run.data.parts, run.folder)
         if parts is run.data.parts:
             return run
         data = split_and_batch(run.config, parts)
@@ -241,19 +259,27 @@ def check_images(run, say):
     return run
 
 
-def run_stage(run, name, say):
+def run_stage(run, name):
     """Runs one stage, unless it is finished, and says what came out."""
-    if name == check.STAGE:
+    say = run.say
+    if name in TRAINING:
+        train_stage(run, name)
+    elif name == check.STAGE or not run.is_chief:
         return
-    if name == probe.STAGE:
+    elif name == probe.STAGE:
         say("\n" + probe.describe(probe.probe(run)) + "\n")
     elif name == "evaluate":
         say("\n" + evaluate.describe(evaluate.evaluate(run)) + "\n")
     elif name == "export":
         say(f"export: {export(run)}")
-    elif run.folder.stage(name).done:
-        say(f"{name}: done before")
-    else:
-        training = TRAINING[name].prepare(run)
-        run.train(training, name)
+
+
+def train_stage(run, name):
+    """Trains one stage, unless it is finished."""
+    if run.folder.stage(name).done:
+        run.say(f"{name}: done before")
+        return
+    training = TRAINING[name].prepare(run)
+    run.train(training, name)
+    if run.is_chief:
         TRAINING[name].keep(run, training.model)

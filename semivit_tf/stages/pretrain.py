@@ -61,6 +61,8 @@ def evenly(indices, most):
 
 def watch(run, model):
     """Returns what shows a person how the features come along."""
+    if not run.is_chief:
+        return []
     name, network = METHODS[run.config.pretrain.method].kept(model)
     data = run.data
     epochs = validated_epochs(run.config.pretrain.epochs, run.config.run.validations)
@@ -97,7 +99,7 @@ def prepare(run, fresh=False):
         run.compile(model, method.optimizer(run, model, steps), settings)
     return Training(
         model,
-        lambda step: method.stream(run, model, step),
+        lambda step, shard=(0, 1): method.stream(run, model, step, shard),
         epochs=settings.epochs,
         steps_per_epoch=steps,
         images_per_step=settings.batch_size,

@@ -61,14 +61,15 @@ def optimizer(run, model, steps_per_epoch):
     )
 
 
-def stream(run, model, step):
-    """Streams crops from a step on."""
+def stream(run, model, step, shard):
+    """Streams a worker's crops from a step on."""
     settings = run.config.pretrain
     patch_size = model.student_backbone.patch_size
     return run.data.crops(
         settings.batch_size,
         settings.dino_local_crops,
         step,
+        shard,
         local_size=settings.dino_local_size or run.data.local_size(patch_size),
         split=settings.dino_split,
     )

@@ -27,9 +27,9 @@ def optimizer(run, model, steps_per_epoch):
     return run.optimizer(model, settings, steps_per_epoch, beta_2=0.95, undecayed=())
 
 
-def stream(run, model, step):
-    """Streams images from a step on."""
-    return run.data.images(run.config.pretrain.batch_size, start_step=step)
+def stream(run, model, step, shard):
+    """Streams a worker's images from a step on."""
+    return run.data.images(run.config.pretrain.batch_size, step, shard)
 
 
 def callbacks(run, steps_per_epoch):

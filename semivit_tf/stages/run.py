@@ -12,6 +12,7 @@ from semivit_tf.config.run import Config
 from semivit_tf.data.dataset import Dataset
 from semivit_tf.methods.classifier import Classifier
 from semivit_tf.stages.run_folder import RunFolder
+from semivit_tf.training.distribution import workers
 from semivit_tf.training.loop import train
 from semivit_tf.training.optimizers import layer_wise_adamw
 from semivit_tf.training.schedules import WarmupCosine, scaled_learning_rate
@@ -30,6 +31,11 @@ class Run:
     data: Dataset
     strategy: tf.distribute.Strategy
     say: Callable = print
+
+    @property
+    def is_chief(self):
+        """Whether this process writes and speaks for all workers."""
+        return workers(self.strategy)[0] == 0
 
     @property
     def num_classes(self):

@@ -77,10 +77,11 @@ def prepare(run, fresh=False):
         run.compile(model, optimizer, settings, gated=gated)
     return Training(
         model,
-        lambda step: run.data.semi_supervised(
+        lambda step, shard=(0, 1): run.data.semi_supervised(
             settings.batch_size,
             settings.unlabeled_per_labeled,
-            start_step=step,
+            step,
+            shard,
             erasing=settings.erasing,
         ),
         epochs=settings.epochs,

@@ -14,7 +14,8 @@ def create_strategy(name, logical_cpus=1, tpu=None):
 
     Args:
         name: `"none"`: one device. `"mirrored"`: all GPUs of this machine, or else its
-            logical processors. `"tpu"`: a TPU. `"multi_worker"` is not offered yet.
+            logical processors. `"tpu"`: a TPU. `"multi_worker"`: the processors or
+            GPUs of all machines that the variable TF_CONFIG names.
         logical_cpus: Integer. Treat the processor as so many devices.
         tpu: Optional name of the TPU.
     """
@@ -31,7 +32,7 @@ def create_strategy(name, logical_cpus=1, tpu=None):
     if name == "mirrored":
         return _mirrored(logical_cpus)
     if name == "multi_worker":
-        _refuse_multi_worker()
+        return _multi_worker()
     if name == "tpu":
         return _tpu(tpu)
     return tf.distribute.get_strategy()
@@ -57,12 +58,67 @@ def _mirrored(logical_cpus):
     )
 
 
-def _refuse_multi_worker():
-    given = "set" if "TF_CONFIG" in os.environ else "not set"
-    raise ValueError(
-        "strategy=multi_worker is not offered by this version (TF_CONFIG is "
-        f"{given}): use mirrored on one machine"
-    )
+def _multi_worker():
+    if "TF_CONFIG" not in os.environ:
+        raise ValueError(
+            "strategy=multi_worker should be given on every machine together with the "
+            "variable TF_CONFIG, which names the machines. Received: no TF_CONFIG"
+        )
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except (ValueError, RuntimeError, tf.errors.OpError) as error:
+        raise ValueError(
+            f"TF_CONFIG cannot be used: {' '.join(str(error).split())}"
+        ) from error
+
+
+def workers(strategy):
+    """Returns the number of this process among the workers, and how many there are."""
+    resolver = strategy.cluster_resolver
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return 0, 1
+    spec = resolver.cluster_spec().as_dict()
+    chiefs = len(spec.get("chief", []))
+    first = chiefs if resolver.task_type == "worker" else 0
+    return first + (resolver.task_id or 0), chiefs + len(spec.get("worker", []))
+
+
+def meet(strategy):
+    """Waits until all workers have come here."""
+    if workers(strategy)[1] == 1:
+        return
+
+    @tf.function
+    def count():
+        here = strategy.run(lambda: tf.constant(1.0))
+        return strategy.reduce("SUM", here, axis=None)
+
+    count()
+
+
+def distributed(strategy, stream, step):
+    """Returns the batches of a stream from a step on, of each worker its share.
+
+    Args:
+        strategy: `tf.distribute.Strategy`.
+        stream: Function from a start step, and a shard, to a data set.
+        step: Integer.
+    """
+    number, count = workers(strategy)
+    if count == 1:
+        return stream(step)
+    local = strategy.num_replicas_in_sync // count
+
+    def split(*batch):
+        return tf.nest.map_structure(
+            lambda x: tf.reshape(x, (local, x.shape[0] // local, *x.shape[1:])), batch
+        )
+
+    def of_replicas(context):
+        batches = stream(step, (number, count))
+        return batches if local == 1 else batches.map(split).unbatch()
+
+    return strategy.distribute_datasets_from_function(of_replicas)
 
 
 def _tpu(name):

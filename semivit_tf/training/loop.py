@@ -5,11 +5,12 @@ import gc
 import traceback
 
 from semivit_tf.training.checkpoints import Checkpoints, SaveCheckpoints
+from semivit_tf.training.distribution import distributed, workers
 from semivit_tf.training.metrics_log import MetricsLog
 from semivit_tf.training.non_finite import StopOnNonFiniteLoss
 from semivit_tf.training.progress import Progress
 from semivit_tf.training.running_means import KeepRunningMeans
-from semivit_tf.training.stopping import finishing_first
+from semivit_tf.training.stopping import StopBetweenSteps, finishing_first
 
 _SHOWN = (
     "loss",
@@ -81,7 +82,8 @@ def train(
 
     Args:
         model: A compiled method.
-        stream: Function from a start step to an endless data set.
+        stream: Function from a start step, and a worker's shard where there are
+            several, to an endless data set.
         stage: String, for the progress line.
         folder: Path for `checkpoints/`, `metrics.jsonl` and `tensorboard/`.
         epochs: Integer.
@@ -94,14 +96,16 @@ def train(
         best: Optional tuple `(name, metric)`, see `SaveCheckpoints`.
         callbacks: Further callbacks.
     """
-    with model.distribute_strategy.scope():
+    strategy = model.distribute_strategy
+    chief = workers(strategy)[0] == 0
+    with strategy.scope():
         model.optimizer.build(model.trainable_variables)
         checkpoints = Checkpoints(folder / "checkpoints", keep_checkpoints)
         start = checkpoints.restore(model)
     non_finite = StopOnNonFiniteLoss(stage)
     with (
         finishing_first() as request,
-        MetricsLog(folder, start.epoch) as log,
+        contextlib.ExitStack() as stack,
         iterators_ended(),
     ):
         save = SaveCheckpoints(
@@ -115,12 +119,18 @@ def train(
             check=non_finite.check,
             stop=lambda: request.made,
         )
-        progress = Progress(stage, epochs, steps_per_epoch, _SHOWN, start.step)
+        told = [non_finite]
+        if chief:  # the others have nothing to say and nowhere to write
+            log = stack.enter_context(MetricsLog(folder, start.epoch))
+            progress = Progress(stage, epochs, steps_per_epoch, _SHOWN, start.step)
+            told += [log, save, progress]
+        else:
+            told.append(StopBetweenSteps(request))
         for step, initial_epoch, last_epoch, steps in portions(
             start, epochs, steps_per_epoch
         ):
             model.fit(
-                stream(step),
+                distributed(strategy, stream, step),
                 epochs=last_epoch,
                 initial_epoch=initial_epoch,
                 steps_per_epoch=steps,
@@ -131,9 +141,6 @@ def train(
                 callbacks=[
                     KeepRunningMeans(steps < steps_per_epoch),
                     *callbacks,
-                    non_finite,
-                    log,
-                    save,
-                    progress,
+                    *told,
                 ],
             )

@@ -9,6 +9,8 @@ import signal
 import sys
 import threading
 
+import keras
+
 
 class Stopped(KeyboardInterrupt):
     """The run was asked to stop; what it had done is kept."""
@@ -18,6 +20,22 @@ class StopRequest:
     """Whether somebody has asked to stop."""
 
     made = False
+
+
+class StopBetweenSteps(keras.callbacks.Callback):
+    """Raises `Stopped` after a step, where somebody has asked for it.
+
+    Args:
+        request: `StopRequest`.
+    """
+
+    def __init__(self, request):
+        super().__init__()
+        self.request = request
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.request.made:
+            raise Stopped
 
 
 _waiting = []  # the request of the work that is finished first, if there is any

@@ -193,7 +193,7 @@ def test_a_stopped_run_continues_from_its_checkpoint(finished, tmp_path, monkeyp
         (["--backbone=resnet"], "Received: name='resnet'"),
         (["--strategy=ring"], "--strategy should be one of: none, mirrored"),
         (["--strategy=tpu"], "strategy=tpu found no TPU"),
-        (["--strategy=multi_worker"], "strategy=multi_worker is not offered"),
+        (["--strategy=multi_worker"], "strategy=multi_worker should be given on every"),
         (["--logical_cpus=2"], "logical_cpus=2 needs strategy=mirrored"),
         (["--labels_per_class=500"], "too few for 500 labelled"),
         (["--labels_per_class=0"], "--labels_per_class should be at least 1"),

@@ -19,7 +19,7 @@ def test_mirrored_uses_the_logical_processors():
     [
         (("ring",), "Received: 'ring'"),
         (("none", 2), "logical_cpus=2 needs strategy=mirrored"),
-        (("multi_worker",), "strategy=multi_worker is not offered"),
+        (("multi_worker",), "strategy=multi_worker should be given"),
         (("tpu",), "strategy=tpu found no TPU"),
     ],
 )

@@ -1,0 +1,107 @@
+"""Two processes on this machine, as two machines would be, against one."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.stages.test_cli import ROOT, TINY, error
+
+# Nothing is drawn in a step of stage 2, so that one process can say what is right.
+FLAGS = [
+    *TINY,
+    "--validation_per_class=1",
+    "--finetune_mixup_alpha=0",
+    "--finetune_cutmix_alpha=0",
+    "--finetune_drop_path=0",
+    "--finetune_epochs=6",
+]
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("localhost", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def start_both(folder, *flags):
+    addresses = [f"localhost:{port}" for port in free_ports(2)]
+    processes = []
+    for number in range(2):
+        task = {"type": "worker", "index": number}
+        config = {"cluster": {"worker": addresses}, "task": task}
+        command = [sys.executable, str(ROOT / "main.py"), *FLAGS, *flags]
+        processes.append(
+            subprocess.Popen(
+                [*command, "--strategy=multi_worker", f"--workdir={folder}"],
+                env={**os.environ, "TF_CONFIG": json.dumps(config)},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    return processes
+
+
+def end_both(processes):
+    answers = [process.communicate(timeout=240) for process in processes]
+    for process, (output, errors) in zip(processes, answers, strict=True):
+        assert process.returncode == 0, output + errors
+    return [output for output, _ in answers]
+
+
+def losses(folder):
+    lines = (folder / "finetune" / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_two_workers_go_through_all_stages_as_one_process_does(tmp_path):
+    stages = "--stages=check,finetune,semi_finetune,evaluate,export"
+    first, second = end_both(start_both(tmp_path / "two", stages))
+    assert "teacher" in first and second == ""  # only one speaks
+    assert (tmp_path / "two" / "export" / "1" / "saved_model.pb").exists()
+    command = [sys.executable, str(ROOT / "main.py"), *FLAGS]
+    command += ["--stages=finetune", f"--workdir={tmp_path / 'one'}"]
+    subprocess.run(command, check=True, capture_output=True)
+    both = [losses(tmp_path / name) for name in ("one", "two")]
+    assert len(both[0]) == len(both[1]) == 6
+    for one, two in zip(*both, strict=True):
+        assert one == pytest.approx(two, rel=1e-5)
+    assert both[0][0]["loss"] - both[0][-1]["loss"] > 1e-4
+
+
+def test_an_ended_worker_ends_the_other_and_both_continue(tmp_path):
+    flags = ("--stages=finetune", "--finetune_epochs=60", "--checkpoint_steps=5")
+    chief, worker = start_both(tmp_path, *flags)
+    checkpoints = tmp_path / "finetune" / "checkpoints"
+    while not list(checkpoints.glob("step-*")) and chief.poll() is None:
+        time.sleep(0.05)
+    worker.kill()
+    started = time.monotonic()
+    output, errors = chief.communicate(timeout=120)
+    worker.communicate()
+    assert time.monotonic() - started < 60
+    assert chief.returncode == 2, output + errors
+    assert "another worker of this run has ended" in errors.splitlines()[-1]
+    output, _ = end_both(start_both(tmp_path, *flags))
+    assert "continued at step" in output
+    assert len(losses(tmp_path)) == 60
+
+
+def test_workers_have_to_be_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    line = error(capsys, "--strategy=multi_worker", f"--workdir={tmp_path}")
+    assert "together with the variable TF_CONFIG" in line
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch):
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
