@@ -9,6 +9,7 @@ import importlib
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "AveragedClassifier": "semivit_tf.methods.averaged_classifier",
     "Classifier": "semivit_tf.methods.classifier",
     "ConvNeXt": "semivit_tf.backbones.convnext",
     "DINO": "semivit_tf.methods.dino",

@@ -11,7 +11,7 @@ from semivit_tf.backbones.keras_applications import (
     create_application,
 )
 from semivit_tf.methods.classifier import Classifier
-from semivit_tf.methods.semi_supervised import twin
+from semivit_tf.methods.moving_teacher import twin
 from semivit_tf.methods.semi_vit import SemiViT
 from semivit_tf.training.optimizers import layer_wise_adamw
 from semivit_tf.training.weight_files import load_weights, save_weights, weight_names

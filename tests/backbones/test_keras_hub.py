@@ -10,7 +10,7 @@ import tensorflow as tf
 from semivit_tf.backbones import create_backbone
 from semivit_tf.backbones.keras_hub import load_preset
 from semivit_tf.methods.classifier import Classifier
-from semivit_tf.methods.semi_supervised import twin
+from semivit_tf.methods.moving_teacher import twin
 from semivit_tf.methods.semi_vit import SemiViT
 from tests.methods.small import hub_preset, semi_batch
 

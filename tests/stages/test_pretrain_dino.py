@@ -147,7 +147,7 @@ def test_schedules_follow_the_flags(tmp_path):
     (teacher,) = pretrain_dino.callbacks(prepared_run, steps)
     momenta = [float(teacher.momentum_at(s)) for s in (0, 10 * steps, 20 * steps)]
     np.testing.assert_allclose(momenta, [0.996, 0.998, 1.0], rtol=1e-6)
-    batch = next(iter(pretrain_dino.stream(prepared_run, model, 0)))
+    batch = next(iter(pretrain_dino.stream(prepared_run, model, 0, (0, 1))))
     assert batch["local"].shape == (128, 8, 4, 4, 1)  # 3.4 pixels in patches of 2
 
 
