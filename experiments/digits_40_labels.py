@@ -8,18 +8,22 @@ experiments/results/digits_40_labels.json and prints the table made from it. The
 images choose nothing: the flags were set on validation images of seeds 100 to 102.
 """
 
-import argparse
-import json
-import pathlib
-import statistics
-import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+from campaign import (
+    RESULTS,
+    ROOT,
+    main,
+    read_evaluation,
+    read_versions,
+    run_pipeline,
+    spread,
+)
+
 sys.path.insert(0, str(ROOT))
 
 FLAGFILE = "experiments/quickstart.flags"
-RESULT = ROOT / "experiments" / "results" / "digits_40_labels.json"
+RESULT = RESULTS / "digits_40_labels.json"
 SEEDS = (0, 1, 2, 3, 4)
 COLUMNS = {
     "label_spreading": "label spreading (kNN)",
@@ -27,18 +31,6 @@ COLUMNS = {
     "semi_finetune student": "Semi-ViT student",
     "semi_finetune teacher": "Semi-ViT teacher",
 }
-
-
-def run_pipeline(seed, workdir):
-    """Runs all stages of one seed; returns accuracy by stage and weights."""
-    command = [sys.executable, "main.py", f"--flagfile={FLAGFILE}"]
-    command += [f"--seed={seed}", f"--workdir={workdir}"]
-    subprocess.run(command, check=True, cwd=ROOT)
-    evaluation = json.loads((workdir / "evaluation.json").read_text())
-    return {
-        f"{result['stage']} {result['weights']}": result["accuracy"]
-        for result in evaluation["results"]
-    }
 
 
 def label_spreading(seed):
@@ -64,38 +56,29 @@ def table(result):
     lines = ["| | " + " | ".join(f"seed {s}" for s in seeds) + " | mean +- sd |"]
     lines.append("|---|" + "---|" * (len(seeds) + 1))
     for key, title in COLUMNS.items():
-        values = [100 * result["seeds"][seed][key] for seed in seeds]
-        spread = f"{statistics.mean(values):.1f} +- {statistics.stdev(values):.1f}"
-        cells = " | ".join(f"{value:.1f}" for value in values)
-        lines.append(f"| {title} | {cells} | {spread} |")
+        values = [result["seeds"][seed][key] for seed in seeds]
+        cells = " | ".join(f"{100 * value:.1f}" for value in values)
+        lines.append(f"| {title} | {cells} | {spread(values)} |")
     return "\n".join(lines)
 
 
-def main():
-    """Measures all seeds and writes the result."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--workdir", default="runs/digits_40_labels")
-    parser.add_argument("--table", action="store_true", help="print the table only")
-    arguments = parser.parse_args()
-    if not arguments.table:
-        folder = pathlib.Path(arguments.workdir).resolve()
-        measured = {}
-        for seed in SEEDS:
-            accuracies = run_pipeline(seed, folder / f"seed{seed}")
-            accuracies["label_spreading"] = label_spreading(seed)
-            measured[str(seed)] = accuracies
-        config = json.loads((folder / "seed0" / "config.json").read_text())
-        result = {
-            "command": "python experiments/digits_40_labels.py",
-            "metric": "accuracy on 359 test images, 40 labels (4 a class)",
-            "versions": config["versions"],
-            "flags": (ROOT / FLAGFILE).read_text().splitlines(),
-            "seeds": measured,
-        }
-        RESULT.parent.mkdir(parents=True, exist_ok=True)
-        RESULT.write_text(json.dumps(result, indent=2) + "\n")
-    print(table(json.loads(RESULT.read_text())))
+def measure(folder):
+    """Runs all seeds."""
+    measured = {}
+    for seed in SEEDS:
+        flags = f"--flagfile={FLAGFILE}", f"--seed={seed}"
+        workdir = run_pipeline(folder / f"seed{seed}", *flags)
+        found = read_evaluation(workdir)
+        measured[str(seed)] = {name: found[name]["accuracy"] for name in found}
+        measured[str(seed)]["label_spreading"] = label_spreading(seed)
+    return {
+        "command": "python experiments/digits_40_labels.py",
+        "metric": "accuracy on 359 test images, 40 labels (4 a class)",
+        "versions": read_versions(folder / "seed0"),
+        "flags": (ROOT / FLAGFILE).read_text().splitlines(),
+        "seeds": measured,
+    }
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__.splitlines()[0], RESULT, measure, table, "runs/digits_40_labels")

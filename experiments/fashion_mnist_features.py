@@ -9,18 +9,23 @@ pixels and an untrained network. Finished runs are kept. Writes
 experiments/results/fashion_mnist_features.json and prints the table made from it.
 """
 
-import argparse
 import json
-import pathlib
-import statistics
-import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+from campaign import (
+    RESULTS,
+    ROOT,
+    main,
+    read_evaluation,
+    read_versions,
+    run_pipeline,
+    spread,
+)
+
 sys.path.insert(0, str(ROOT))
 
 COMMAND = "python experiments/fashion_mnist_features.py"
-RESULT = ROOT / "experiments" / "results" / "fashion_mnist_features.json"
+RESULT = RESULTS / "fashion_mnist_features.json"
 SEEDS = (0, 1, 2)
 WAYS = {
     "untrained": ("fashion_mnist_250_labels", "probe,finetune,evaluate"),
@@ -30,18 +35,16 @@ WAYS = {
 PIXELS = "raw pixels"
 
 
-def run_pipeline(way, seed, workdir):
+def measure_way(way, seed, workdir):
     """Runs one way with one seed; returns its accuracies."""
     name, stages = WAYS[way]
-    command = [sys.executable, "main.py", f"--flagfile=experiments/{name}.flags"]
-    command += [f"--seed={seed}", f"--workdir={workdir}", f"--stages={stages}"]
-    subprocess.run([*command, "--probe_labels=all"], check=True, cwd=ROOT)
-    evaluation = json.loads((workdir / "evaluation.json").read_text())
+    flags = f"--flagfile=experiments/{name}.flags", f"--seed={seed}"
+    run_pipeline(workdir, *flags, f"--stages={stages}", "--probe_labels=all")
     probe = json.loads((workdir / "probe.json").read_text())
     return {
         "neighbors": probe["nearest_neighbors"]["10"],
         "linear": probe["linear"]["accuracy"],
-        "finetuned": evaluation["results"][0]["accuracy"],
+        "finetuned": read_evaluation(workdir)["finetune student"]["accuracy"],
     }
 
 
@@ -51,7 +54,7 @@ def measure_pixels():
 
     from semivit_tf.cli import parse
     from semivit_tf.data.dataset import load_parts
-    from semivit_tf.stages.probe import measure
+    from semivit_tf.stages.probe import measure as probe
 
     flagfile = ROOT / "experiments" / f"{WAYS['MAE'][0]}.flags"
     settings = parse(["main.py", f"--flagfile={flagfile}"]).data
@@ -62,7 +65,7 @@ def measure_pixels():
         pixels = np.asarray(source.images).reshape(len(source), -1)
         return pixels.astype("float32") / 255.0, np.asarray(source.labels)
 
-    found = measure(*features(parts.train), *features(parts.test), len(names))
+    found = probe(*features(parts.train), *features(parts.test), len(names))
     return {
         "neighbors": found["nearest_neighbors"]["10"],
         "linear": found["linear"]["accuracy"],
@@ -81,44 +84,31 @@ def table(result):
     for way in (PIXELS, *WAYS):
         cells = []
         for name in titles:
-            values = [100 * seed[name] for seed in result[way].values() if name in seed]
-            if len(values) > 1:
-                spread = statistics.stdev(values)
-                cells.append(f"{statistics.mean(values):.1f} +- {spread:.1f}")
-            else:
-                cells.append(f"{values[0]:.1f}" if values else "")
+            values = [seed[name] for seed in result[way].values() if name in seed]
+            cells.append(spread(values) if values else "")
         lines.append(f"| {way} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def main():
-    """Measures all ways and writes the result."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--workdir", default="runs/fashion_mnist_features")
-    parser.add_argument("--table", action="store_true", help="print the table only")
-    arguments = parser.parse_args()
-    if not arguments.table:
-        folder = pathlib.Path(arguments.workdir).resolve()
-        result = {
-            "command": COMMAND,
-            "metric": "accuracy on 10,000 test images",
-            PIXELS: {"all": measure_pixels()},
+def measure(folder):
+    """Runs all ways with all seeds."""
+    result = {
+        "command": COMMAND,
+        "metric": "accuracy on 10,000 test images",
+        PIXELS: {"all": measure_pixels()},
+    }
+    for way in WAYS:
+        result[way] = {
+            str(seed): measure_way(way, seed, folder / f"{way.lower()}{seed}")
+            for seed in SEEDS
         }
-        for way in WAYS:
-            result[way] = {
-                str(seed): run_pipeline(way, seed, folder / f"{way.lower()}{seed}")
-                for seed in SEEDS
-            }
-        config = json.loads((folder / "mae0" / "config.json").read_text())
-        result["versions"] = config["versions"]
-        result["flags"] = {
-            name: (ROOT / f"experiments/{name}.flags").read_text().splitlines()
-            for name, _ in WAYS.values()
-        }
-        RESULT.parent.mkdir(parents=True, exist_ok=True)
-        RESULT.write_text(json.dumps(result, indent=2) + "\n")
-    print(table(json.loads(RESULT.read_text())))
+    result["versions"] = read_versions(folder / "mae0")
+    result["flags"] = {
+        name: (ROOT / f"experiments/{name}.flags").read_text().splitlines()
+        for name, _ in WAYS.values()
+    }
+    return result
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__.splitlines()[0], RESULT, measure, table, "runs/fashion_mnist_features")

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from semivit_tf.layers.gelu import gelu
+
 
 @keras.saving.register_keras_serializable(package="semivit_tf")
 class FeedForward(keras.layers.Layer):
@@ -34,8 +36,11 @@ class FeedForward(keras.layers.Layer):
         self.expand.build(input_shape)
         self.contract.build((*input_shape[:-1], self.hidden_width))
 
-    def call(self, tokens):
-        return self.contract(ops.gelu(self.expand(tokens), approximate=False))
+    def call(self, tokens, training=False):
+        hidden = self.expand(tokens)
+        if training:
+            return self.contract(gelu(hidden))
+        return self.contract(ops.gelu(hidden, approximate=False))
 
     def compute_output_shape(self, input_shape):
         return input_shape

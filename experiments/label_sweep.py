@@ -1,0 +1,128 @@
+"""How many labels does a set of images need? A CNN, a ViT and Semi-ViT, side by side.
+
+    python experiments/label_sweep.py --flagfile=FLAGFILE --labels_per_class=1,5,10
+
+FLAGFILE says which images, which ViT and how it is trained: one of the recipes here, or
+your own. All that follows is handed to main.py, such as
+`--dataset=folder --data_dir=PATH`. For each number of labels and each seed, the ViT is
+fine-tuned and then taught by Semi-ViT in one run; and the CNN of
+--cnn="--backbone=convnext_tiny --init_from=FILE" is fine-tuned on the same labels and
+views, with the same settings. Finished runs are kept. Writes a JSON with accuracy and
+macro precision, recall and F1 on the test images, and prints their means and deviations
+over seeds.
+"""
+
+import argparse
+import json
+import pathlib
+import shlex
+
+from campaign import (
+    RESULTS,
+    read_evaluation,
+    read_versions,
+    run_pipeline,
+    spread,
+    write_json,
+)
+
+MEASURES = {
+    "accuracy": "accuracy",
+    "macro_precision": "macro precision",
+    "macro_recall": "macro recall",
+    "macro_f1": "macro F1",
+}
+WAYS = {
+    "cnn": ("CNN, fine-tuned", "finetune student"),
+    "vit": ("ViT, fine-tuned", "finetune student"),
+    "semi_vit": ("Semi-ViT", "semi_finetune teacher"),
+}
+CNN_STAGES = "check,finetune,evaluate"
+# What the flagfile says of the ViT, and not of how it learns.
+OF_THE_VIT = (
+    "backbone patch_size width depth heads pooling position_embedding init_from"
+)
+
+
+def numbers(text):
+    """Returns the integers of a text such as `1,5,10`."""
+    return [int(part) for part in text.split(",")]
+
+
+def split_flags(lines):
+    """Returns the flags of a flagfile in two lists: of the ViT, and all others."""
+    flags = [line.strip() for line in lines if line.strip().startswith("--")]
+    names = tuple(f"--{name}" for name in OF_THE_VIT.split())
+    of_vit = [flag for flag in flags if flag.split("=")[0] in names]
+    return of_vit, [flag for flag in flags if flag not in of_vit]
+
+
+def measures(workdir, name):
+    """Returns what one network of a finished run reached."""
+    found = read_evaluation(workdir)[name]
+    return {measure: found[measure] for measure in MEASURES}
+
+
+def measure(arguments, flags):
+    """Runs all numbers of labels with all seeds."""
+    folder = pathlib.Path(arguments.workdir).resolve()
+    lines = pathlib.Path(arguments.flagfile).read_text().splitlines()
+    vit, shared = split_flags([*lines, *flags])
+    cnn = [*shlex.split(arguments.cnn), f"--stages={CNN_STAGES}"]
+    results = {}
+    for labels in numbers(arguments.labels_per_class):
+        for seed in numbers(arguments.seeds):
+            name = f"labels{labels}_seed{seed}"
+            task = [*shared, f"--labels_per_class={labels}", f"--seed={seed}"]
+            one = run_pipeline(folder / f"{name}_vit", *task, *vit)
+            other = run_pipeline(folder / f"{name}_cnn", *task, *cnn)
+            folders = {"cnn": other, "vit": one, "semi_vit": one}
+            results.setdefault(str(labels), {})[str(seed)] = {
+                way: measures(folders[way], weights)
+                for way, (_, weights) in WAYS.items()
+            }
+    return {
+        "command": "python experiments/label_sweep.py",
+        "flags": [*shared, *vit],
+        "cnn": arguments.cnn,
+        "versions": read_versions(one),
+        "labels_per_class": results,
+    }
+
+
+def table(result):
+    """Returns the result as a Markdown table: means and deviations over seeds."""
+    lines = ["| labels a class | network | " + " | ".join(MEASURES.values()) + " |"]
+    lines.append("|---|---|" + "---|" * len(MEASURES))
+    for labels, seeds in result["labels_per_class"].items():
+        for way, (title, _) in WAYS.items():
+            cells = [
+                spread([seed[way][name] for seed in seeds.values()])
+                for name in MEASURES
+            ]
+            lines.append(f"| {labels} | {title} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main():
+    """Measures, writes the result and prints the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        epilog="All other flags are handed to main.py.",
+    )
+    parser.add_argument("--flagfile", required=True, help="of the ViT and its stages")
+    parser.add_argument("--labels_per_class", default="1,5,10")
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument(
+        "--cnn", default="--backbone=convnext_tiny", help="flags of the other network"
+    )
+    parser.add_argument("--workdir", default="runs/label_sweep")
+    parser.add_argument("--result", default=RESULTS / "label_sweep.json")
+    arguments, flags = parser.parse_known_args()
+    path = pathlib.Path(arguments.result)
+    write_json(path, measure(arguments, flags))
+    print(table(json.loads(path.read_text())))
+
+
+if __name__ == "__main__":
+    main()
