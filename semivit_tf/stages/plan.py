@@ -32,6 +32,7 @@ def measure(training):
         `first_step`, and the `bytes` of a checkpoint.
     """
     model, watch = training.model, Clock()
+    model.gated = False  # nobody knows how many images will count: as if all did
     model.optimizer.build(model.trainable_variables)
     # What moves a teacher belongs to a step; what looks at it after an epoch does not.
     moving = [c for c in training.callbacks if hasattr(c, "momentum_at")]

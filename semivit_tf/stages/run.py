@@ -42,17 +42,22 @@ class Run:
         """The number of classes."""
         return len(self.data.class_names)
 
-    @property
-    def compiles_by_xla(self):
-        """Whether training steps are compiled by XLA.
+    def compiles_by_xla(self, gated=False):
+        """Returns whether a stage's steps are compiled by XLA.
 
-        Measured on processors: it pays for a ViT in float32, costs in bfloat16, and
-        makes depthwise convolutions dozens of times slower. Keras leaves it out when
+        Measured on processors: it pays for a small ViT in float32, costs in bfloat16,
+        makes depthwise convolutions dozens of times slower, and saves less than running
+        the student on fewer images, which it excludes. Keras leaves it out when
         operations have to be deterministic, and over several devices.
+
+        Args:
+            gated: Bool or `"auto"`. Whether the step would leave images out.
         """
         settings = self.config.run
         if settings.xla != "auto":
             return settings.xla == "on"
+        if gated is True or (gated and not tf.config.list_physical_devices("GPU")):
+            return False
         alone = settings.strategy == "none" and not settings.deterministic
         vit = find_family(self.config.backbone.backbone) == "vit"
         return alone and vit and settings.precision == "float32"
@@ -123,7 +128,7 @@ class Run:
         model.compile(
             optimizer,
             batch_parts=settings.batch_parts,
-            jit_compile=self.compiles_by_xla,
+            jit_compile=self.compiles_by_xla(options.get("gated", False)),
             **options,
         )
 

@@ -143,4 +143,14 @@ def test_flags_that_do_not_fit_the_network_are_one_line(
 def test_only_vits_are_compiled_by_xla_unless_asked(backbone, compiled):
     for xla, expected in (("auto", compiled), ("on", True), ("off", False)):
         config = Config.from_flags({"backbone": backbone, "xla": xla})
-        assert Run(config, None, None, None).compiles_by_xla == expected
+        assert Run(config, None, None, None).compiles_by_xla() == expected
+
+
+def test_a_step_that_leaves_images_out_is_compiled_by_xla_only_if_asked():
+    """On a processor; `--semi_gated=on` excludes XLA anywhere."""
+    for xla, expected in (("auto", False), ("on", True), ("off", False)):
+        config = Config.from_flags({"backbone": "vit_base_patch16", "xla": xla})
+        for gated in ("auto", True):
+            run = Run(config, None, None, None)
+            assert run.compiles_by_xla(gated) == expected
+            assert run.compiles_by_xla(False) == (xla != "off")
