@@ -49,12 +49,18 @@ def numbers(text):
     return [int(part) for part in text.split(",")]
 
 
+SWEPT = "labels_per_class label_fraction labeled_index unlabeled_index seed workdir"
+
+
 def split_flags(lines):
-    """Returns the flags of a flagfile in two lists: of the ViT, and all others."""
+    """Returns the flags of a flagfile in two lists: of the ViT, and what is shared."""
     flags = [line.strip() for line in lines if line.strip().startswith("--")]
-    names = tuple(f"--{name}" for name in OF_THE_VIT.split())
-    of_vit = [flag for flag in flags if flag.split("=")[0] in names]
-    return of_vit, [flag for flag in flags if flag not in of_vit]
+    named = [(flag, flag[2:].partition("=")[0]) for flag in flags]
+    vit, swept = OF_THE_VIT.split(), SWEPT.split()
+    return (
+        [flag for flag, name in named if name in vit],
+        [flag for flag, name in named if name not in [*vit, *swept]],
+    )
 
 
 def measures(workdir, name):

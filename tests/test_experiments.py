@@ -39,6 +39,8 @@ FLAGFILE = """
 
 --finetune_epochs=3
 --init_from=vit.pth
+--label_fraction=0.01
+--workdir=runs/recipe
 """
 
 

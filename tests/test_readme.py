@@ -47,6 +47,8 @@ def test_the_script_of_the_readme_runs(tmp_path, monkeypatch):
         "experiments/benchmarks/duplicates.py",
         "experiments/benchmarks/mae_step.py",
         "experiments/benchmarks/published_weights.py",
+        "experiments/benchmarks/rematerialize.py",
+        "experiments/benchmarks/upkeep.py",
     ],
 )
 def test_tables_are_made_from_the_committed_results(script, monkeypatch):
