@@ -5,8 +5,9 @@
 For seeds 0 to 2, the stages of experiments/fashion_mnist_250_labels.flags and of
 experiments/fashion_mnist_dino.flags up to fine-tuning with 250 labels, and the same
 without pre-training. Features are probed with all 60,000 training labels, as are raw
-pixels and an untrained network. Finished runs are kept. Writes
-experiments/results/fashion_mnist_features.json and prints the table made from it.
+pixels and an untrained network. Writes each result to
+experiments/results/fashion_mnist_features.json, goes on from what is there, and prints
+the table made from it.
 """
 
 import json
@@ -20,6 +21,7 @@ from campaign import (
     read_versions,
     run_pipeline,
     spread,
+    write_json,
 )
 
 sys.path.insert(0, str(ROOT))
@@ -90,23 +92,34 @@ def table(result):
     return "\n".join(lines)
 
 
+def used_flags():
+    """Returns the flags of both flagfiles."""
+    return {
+        name: [line for line in text.splitlines() if line.startswith("--")]
+        for name in {name for name, _ in WAYS.values()}
+        for text in [(ROOT / f"experiments/{name}.flags").read_text()]
+    }
+
+
 def measure(folder):
-    """Runs all ways with all seeds."""
-    result = {
-        "command": COMMAND,
-        "metric": "accuracy on 10,000 test images",
-        PIXELS: {"all": measure_pixels()},
-    }
-    for way in WAYS:
-        result[way] = {
-            str(seed): measure_way(way, seed, folder / f"{way.lower()}{seed}")
-            for seed in SEEDS
+    """Runs all ways with all seeds; what was measured with the same flags is kept."""
+    flags = used_flags()
+    result = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    if result.get("flags") != flags:
+        result = {
+            "command": COMMAND,
+            "metric": "accuracy on 10,000 test images",
+            "flags": flags,
+            PIXELS: {"all": measure_pixels()},
+            **{way: {} for way in WAYS},
         }
-    result["versions"] = read_versions(folder / "mae0")
-    result["flags"] = {
-        name: (ROOT / f"experiments/{name}.flags").read_text().splitlines()
-        for name, _ in WAYS.values()
-    }
+    for seed in map(str, SEEDS):
+        for way in WAYS:
+            if seed not in result[way]:
+                workdir = folder / f"{way.lower()}{seed}"
+                result[way][seed] = measure_way(way, seed, workdir)
+                result["versions"] = read_versions(workdir)
+                write_json(RESULT, result)
     return result
 
 
