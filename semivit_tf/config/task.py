@@ -157,8 +157,9 @@ class BackboneConfig(Settings):
     )
     init_from: str | None = setting(
         None,
-        "File of weights that the first training stage starts from: .pth, "
-        ".safetensors or .npz, as published.",
+        "File of weights that the first training stage starts from, or where nothing "
+        "is trained, that are tested and served: .pth, .safetensors or .npz, as "
+        "published.",
     )
 
     def __post_init__(self):

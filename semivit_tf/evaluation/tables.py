@@ -25,7 +25,7 @@ def results_table(results, part="test"):
         (
             result["stage"],
             result["weights"],
-            result["labels_used"],
+            "unknown" if result["labels_used"] is None else result["labels_used"],
             f"{100 * result['accuracy']:.2f} %",
             f"{100 * result['top5_accuracy']:.2f} %",
         )

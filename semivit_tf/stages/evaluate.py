@@ -1,12 +1,14 @@
 """How good is what the stages made, on images that nothing was chosen by?"""
 
+import pathlib
+
 import numpy as np
 import tensorflow as tf
 
 from semivit_tf.evaluation.comparison import compare_predictions, verdict
 from semivit_tf.evaluation.metrics import evaluate_probabilities
 from semivit_tf.evaluation.tables import results_table
-from semivit_tf.training.weight_files import load_weights
+from semivit_tf.stages.run import FROM_FILE
 
 # Whose weights each stage leaves, in the order of the table.
 EVALUATED = (
@@ -26,16 +28,29 @@ def held_out(run):
     return None, None
 
 
-def predict_with(batches, network):
-    """Returns a function from a weights file to labels and probabilities."""
+def weights_there(run):
+    """Returns the (stage, weights) that can be tested, in the order of the table."""
+    if run.answers_from_file:
+        return [(FROM_FILE, pathlib.Path(run.config.backbone.init_from).name)]
+    folders = {stage: run.folder.stage(stage) for stage, _ in EVALUATED}
+    return [
+        (stage, weights)
+        for stage, weights in EVALUATED
+        if folders[stage].done and folders[stage].weights(weights).exists()
+    ]
+
+
+def predict_with(run, batches):
+    """Returns a function from stage and weights to labels and probabilities."""
+    network = run.classifier()
 
     @tf.function
     def probabilities_of(images):
         logits = tf.cast(network(images, training=False), tf.float32)
         return tf.nn.softmax(logits)
 
-    def predict(path):
-        load_weights(network, path)
+    def predict(stage, weights):
+        run.load_kept(network, stage, weights)
         pairs = [(labels, probabilities_of(images)) for images, labels in batches]
         return tuple(np.concatenate(part) for part in zip(*pairs, strict=True))
 
@@ -44,12 +59,7 @@ def predict_with(batches, network):
 
 def evaluate(run):
     """Tests all weights that are there; writes and returns `evaluation.json`."""
-    folders = {stage: run.folder.stage(stage) for stage, _ in EVALUATED}
-    there = [
-        (stage, weights)
-        for stage, weights in EVALUATED
-        if folders[stage].done and folders[stage].weights(weights).exists()
-    ]
+    there = weights_there(run)
     before = run.folder.read_json("evaluation.json")
     if before and [(r["stage"], r["weights"]) for r in before["results"]] == there:
         return before
@@ -58,17 +68,17 @@ def evaluate(run):
     if part is None:
         run.folder.write_json("evaluation.json", content)
         return content
-    predict = predict_with(batches, run.classifier())
+    predict = predict_with(run, batches)
     split = run.data.split
     predicted = {}
     for stage, weights in there:
-        labels, probabilities = predict(run.folder.stage(stage).weights(weights))
+        labels, probabilities = predict(stage, weights)
         predicted[stage, weights] = probabilities.argmax(axis=1)
         content["results"].append(
             {
                 "stage": stage,
                 "weights": weights,
-                "labels_used": len(split.labeled),
+                "labels_used": None if stage == FROM_FILE else len(split.labeled),
                 "validation_labels": len(split.validation),
                 **evaluate_probabilities(labels, probabilities, run.data.class_names),
             }

@@ -1,18 +1,29 @@
 """Which weights are served, and where?"""
 
+import pathlib
+
 from semivit_tf.config.settings import InputError
 from semivit_tf.export.saved_model import export_saved_model
-from semivit_tf.training.weight_files import load_weights
+from semivit_tf.stages.run import FROM_FILE
 
 
 def served_weights(run, semi_supervised):
     """Returns the (stage, weights) to serve: the latest, a teacher if there is one.
+
+    Where nothing was trained, that is what `--init_from` names.
 
     Args:
         run: `Run`.
         semi_supervised: Bool. Whether stage 3 is, or will be, there.
     """
     wanted = run.config.run.export_weights
+    if run.answers_from_file:
+        if wanted != "auto":
+            raise InputError(
+                f"--export_weights={wanted} needs weights that were trained here; "
+                "--init_from has one network"
+            )
+        return FROM_FILE, pathlib.Path(run.config.backbone.init_from).name
     averaged = semi_supervised or run.config.finetune.ema_momentum is not None
     if wanted == "teacher" and not averaged:
         raise InputError(
@@ -44,8 +55,8 @@ def export(run):
     path = run.folder.path / "export" / str(version)
     if str(version) in exported and path.exists():
         return path
-    network = run.classifier(name=weights)
-    load_weights(network, run.folder.stage(stage).weights(weights))
+    network = run.classifier(name="student" if stage == FROM_FILE else weights)
+    run.load_kept(network, stage, weights)
     export_saved_model(
         network,
         path.parent,

@@ -18,7 +18,7 @@ from semivit_tf.stages import (
     semi_finetune,
 )
 from semivit_tf.stages.export import check_version, export, served_weights
-from semivit_tf.stages.run import Run
+from semivit_tf.stages.run import FROM_FILE, Run
 from semivit_tf.stages.run_folder import RunFolder
 from semivit_tf.training.distribution import (
     check_batch_size,
@@ -131,16 +131,18 @@ def check_batches(run):
 
 def check_networks(run):
     """Refuses sizes that do not fit together, by building each network once."""
+    # What stands in --init_from comes out now, and not after the check.
+    quiet = dataclasses.replace(run, say=lambda text: None)
     with input_errors():
         for name in run.config.run.stage_names():
             if name in TRAINING:
                 model = TRAINING[name].network(run)
                 if run.starts_from_file(name) and not run.folder.stage(name).done:
-                    # What stands in the file comes out now, and not after the check.
-                    quiet = dataclasses.replace(run, say=lambda text: None)
                     TRAINING[name].start(quiet, model)
             elif name not in (check.STAGE, probe.STAGE):
-                run.classifier()
+                network = run.classifier()
+                if run.answers_from_file:
+                    quiet.load_kept(network, FROM_FILE, None)
 
 
 def check_order(run):
@@ -157,8 +159,11 @@ def check_order(run):
                 "neither asked for nor finished in this folder, or from --init_from"
             )
     for name in ("evaluate", "export"):
-        if name in stages and not (there("finetune") or there("semi_finetune")):
-            raise InputError(f"--stages={name} needs the stage finetune")
+        trained = there("finetune") or there("semi_finetune")
+        if name in stages and not (trained or run.answers_from_file):
+            raise InputError(
+                f"--stages={name} needs the stage finetune, or --init_from"
+            )
     finetuned = folder.stage("finetune").path.exists()
     if "pretrain" in stages and finetuned and not folder.stage("pretrain").done:
         raise InputError(

@@ -16,10 +16,13 @@ from semivit_tf.training.distribution import workers
 from semivit_tf.training.loop import train
 from semivit_tf.training.optimizers import layer_wise_adamw
 from semivit_tf.training.schedules import WarmupCosine, scaled_learning_rate
+from semivit_tf.training.weight_files import load_weights
 from semivit_tf.weights import load_published
 
 # In the order in which each goes on from the one before.
 TRAINING_STAGES = ("pretrain", "finetune", "semi_finetune")
+# In place of a stage where the weights were made elsewhere.
+FROM_FILE = "init_from"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +105,21 @@ class Run:
         return not any(
             name in asked or self.folder.stage(name).path.exists() for name in earlier
         )
+
+    @property
+    def answers_from_file(self):
+        """Whether `--init_from` is what is tested and served: nothing is trained."""
+        asked = self.config.run.stage_names()
+        return self.config.backbone.init_from is not None and not any(
+            name in asked or self.folder.stage(name).done for name in TRAINING_STAGES
+        )
+
+    def load_kept(self, network, stage, weights):
+        """Loads what a stage kept into a network, or `--init_from` with its head."""
+        if stage == FROM_FILE:
+            self.load_initial(network, head="keep")
+        else:
+            load_weights(network, self.folder.stage(stage).weights(weights))
 
     def load_initial(self, model, **options):
         """Loads `--init_from` into a model and says what became of the weights."""

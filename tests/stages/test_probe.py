@@ -4,8 +4,10 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from sklearn.linear_model import LogisticRegression
 
+from semivit_tf.methods.classifier import Classifier
 from semivit_tf.stages.pretrain import evenly
 from semivit_tf.stages.probe import measure
 from semivit_tf.training.weight_files import load_weights, read_arrays, save_weights
@@ -122,6 +124,32 @@ def test_stage_three_starts_from_a_fine_tuned_file(tmp_path):
     assert set(before) == set(after)
     for name, array in before.items():
         np.testing.assert_array_equal(after[name], array)
+
+
+def test_a_fine_tuned_file_is_tested_and_served(tmp_path, capsys):
+    """Trained here, saved in timm's names, and answered for elsewhere alike."""
+    folder, other = tmp_path / "first", tmp_path / "second"
+    assert run(f"--workdir={folder}", "--stages=finetune,evaluate") == 0
+    (trained,) = json.loads((folder / "evaluation.json").read_text())["results"]
+    network = Classifier(tiny_vit(), 10)
+    load_weights(network, folder / "finetune" / "weights" / "student.safetensors")
+    save_timm(network, tmp_path / "ours.safetensors")
+
+    flags = [f"--workdir={other}", f"--init_from={tmp_path / 'ours.safetensors'}"]
+    assert run(*flags, "--stages=evaluate,export") == 0
+    assert "init_from  ours.safetensors  unknown" in capsys.readouterr().out
+    (found,) = json.loads((other / "evaluation.json").read_text())["results"]
+    assert found["labels_used"] is None
+    for measure_ in ("accuracy", "macro_f1"):
+        assert found[measure_] == pytest.approx(trained[measure_], abs=1e-12)
+    served = tf.saved_model.load(str(other / "export" / "1"))
+    images = tf.random.stateless_uniform((2, 8, 8, 1), [0, 1], 0.0, 255.0)
+    answer = served.signatures["serving_default"](images=images)
+    expected = tf.nn.softmax(network(images))
+    np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
+
+    line = error(capsys, *flags, "--stages=export", "--export_weights=teacher")
+    assert "--export_weights=teacher" in line
 
 
 def test_pre_training_goes_on_from_an_encoder(tmp_path):
