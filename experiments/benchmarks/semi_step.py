@@ -42,7 +42,6 @@ WAYS = {
     "torch float32": "PyTorch eager, float32",
     "torch bfloat16": "PyTorch eager, bfloat16 autocast",
     "ours float32 half": "this package, float32, half kept",
-    "ours float32 XLA half": "this package, float32, XLA, half kept",
     "ours bfloat16 half": "this package, mixed bfloat16, half kept",
     "torch float32 half": "PyTorch eager, float32, half picked",
 }
@@ -290,8 +289,7 @@ def table(result):
     for way, values in rounds.items():
         speed = statistics.median(values["images_per_second"])
         peak = statistics.median(values["peak_bytes"]) / 2**30
-        half = way.endswith("half") and "XLA" not in way
-        counted = operations["half" if half else "all"] / BATCH
+        counted = operations["half" if way.endswith("half") else "all"] / BATCH
         share = share_of_products(rounds, way, counted)
         lines.append(f"| {WAYS[way]} | {speed:.2f} | {peak:.1f} GB | {share:.2f} |")
     if "torch float32" in rounds:

@@ -1,7 +1,6 @@
 """What does each token do by itself, between two exchanges?"""
 
 import keras
-from keras import ops
 
 from semivit_tf.layers.gelu import gelu
 
@@ -37,10 +36,7 @@ class FeedForward(keras.layers.Layer):
         self.contract.build((*input_shape[:-1], self.hidden_width))
 
     def call(self, tokens, training=False):
-        hidden = self.expand(tokens)
-        if training:
-            return self.contract(gelu(hidden))
-        return self.contract(ops.gelu(hidden, approximate=False))
+        return self.contract(gelu(self.expand(tokens), training))
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -5,26 +5,33 @@ import math
 from keras import ops
 
 
-@ops.custom_gradient
-def gelu(inputs):
-    """Computes x Φ(x), exactly, and keeps nothing but x for the gradient.
+def gelu(inputs, training=False):
+    """Computes x Φ(x), exactly; in training nothing but x is kept for the gradient.
 
-    What TensorFlow keeps is three tensors of this size; in a transformer they are the
-    largest of all.
+    What TensorFlow would keep is three tensors of this size; in a transformer they are
+    the largest of all.
 
     Reference:
         Hendrycks and Gimpel, Gaussian Error Linear Units, 2016.
     """
+    return _lean(inputs) if training else _value(inputs)
 
+
+@ops.custom_gradient
+def _lean(inputs):
     def gradient(*arguments, upstream=None):
         if upstream is None:
             (upstream,) = arguments
-        # Φ(x) + x φ(x), both halved factors taken out.
+        # Φ(x) + x φ(x), half of both taken out.
         density = ops.exp(ops.square(inputs) * -0.5) * math.sqrt(2 / math.pi)
         slope = _twice_cumulative(inputs) + inputs * density
         return upstream * (0.5 * slope)
 
-    return inputs * (0.5 * _twice_cumulative(inputs)), gradient
+    return _value(inputs), gradient
+
+
+def _value(inputs):
+    return inputs * (0.5 * _twice_cumulative(inputs))
 
 
 def _twice_cumulative(inputs):

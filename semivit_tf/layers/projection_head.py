@@ -1,8 +1,8 @@
 """Onto how many prototypes are features mapped, while they are learnt?"""
 
 import keras
-from keras import ops
 
+from semivit_tf.layers.gelu import gelu
 from semivit_tf.layers.unit_length import unit_length
 from semivit_tf.layers.weight_normalized_dense import WeightNormalizedDense
 
@@ -64,10 +64,10 @@ class ProjectionHead(keras.layers.Layer):
             input_shape = (*input_shape[:-1], width)
         self.last_layer.build(input_shape)
 
-    def call(self, features):
+    def call(self, features, training=False):
         first, second, third = self.dense
-        hidden = ops.gelu(first(features), approximate=False)
-        hidden = ops.gelu(second(hidden), approximate=False)
+        hidden = gelu(first(features), training)
+        hidden = gelu(second(hidden), training)
         return self.last_layer(unit_length(third(hidden)))
 
     def compute_output_shape(self, input_shape):

@@ -33,7 +33,8 @@ class ProjectedBackbone(keras.Model):
         self.built = True
 
     def call(self, images, training=False):
-        return self.head(self.backbone(images, training=training))
+        features = self.backbone(images, training=training)
+        return self.head(features, training=training)
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self.head.outputs)
@@ -60,7 +61,7 @@ class ProjectedBackbone(keras.Model):
             ops.reshape(part, (-1, count, part.shape[-1]))
             for part, count in zip(features, counts, strict=True)
         ]
-        return self.head(ops.concatenate(features, axis=1))
+        return self.head(ops.concatenate(features, axis=1), training=training)
 
     def get_config(self):
         return {

@@ -155,9 +155,9 @@ def test_each_resolution_is_one_pass_and_the_head_is_called_once(monkeypatch):
     assert seen == [
         ("student", "ViT", (10, 8, 8, 1), True),
         ("student", "ViT", (15, 4, 4, 1), True),
-        ("student", "ProjectionHead", (5, 5, 16), None),
+        ("student", "ProjectionHead", (5, 5, 16), True),
         ("teacher", "ViT", (10, 8, 8, 1), False),
-        ("teacher", "ProjectionHead", (5, 2, 16), None),
+        ("teacher", "ProjectionHead", (5, 2, 16), False),
     ]
 
 
