@@ -57,7 +57,7 @@ class RunConfig(Settings):
     xla: str = setting(
         "auto",
         "Compile training steps by XLA; auto: a ViT in float32 on one device, unless "
-        "that is a processor and --semi_gated leaves images out.",
+        "it is wide, that is a processor and --semi_gated leaves images out.",
         choices=("auto", "on", "off"),
     )
     deterministic: bool = setting(

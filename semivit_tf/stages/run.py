@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from semivit_tf.backbones import create_backbone, find_family
+from semivit_tf.backbones.vit import VIT_SIZES
 from semivit_tf.config.run import Config
 from semivit_tf.data.dataset import Dataset
 from semivit_tf.methods.classifier import Classifier
@@ -23,6 +24,7 @@ from semivit_tf.weights import load_published
 TRAINING_STAGES = ("pretrain", "finetune", "semi_finetune")
 # In place of a stage where the weights were made elsewhere.
 FROM_FILE = "init_from"
+WIDE = 256  # channels of a token; measured at 64, 384 and 768
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,10 +50,10 @@ class Run:
     def compiles_by_xla(self, gated=False):
         """Returns whether a stage's steps are compiled by XLA.
 
-        Measured on processors: it pays for a small ViT in float32, costs in bfloat16,
-        makes depthwise convolutions dozens of times slower, and saves less than running
-        the student on fewer images, which it excludes. Keras leaves it out when
-        operations have to be deterministic, and over several devices.
+        Measured on processors: it pays for a ViT in float32, costs in bfloat16, and
+        makes depthwise convolutions dozens of times slower. It excludes running the
+        student on fewer images, which saves more where the ViT is wide. Keras leaves it
+        out when operations have to be deterministic, and over several devices.
 
         Args:
             gated: Bool or `"auto"`. Whether the step would leave images out.
@@ -59,11 +61,18 @@ class Run:
         settings = self.config.run
         if settings.xla != "auto":
             return settings.xla == "on"
-        if gated is True or (gated and not tf.config.list_physical_devices("GPU")):
+        processor = not tf.config.list_physical_devices("GPU")
+        if gated is True or (gated and processor and self.has_wide_vit()):
             return False
         alone = settings.strategy == "none" and not settings.deterministic
         vit = find_family(self.config.backbone.backbone) == "vit"
         return alone and vit and settings.precision == "float32"
+
+    def has_wide_vit(self):
+        """Returns whether matrix products are most of a ViT's work."""
+        settings = self.config.backbone
+        sizes = {**VIT_SIZES.get(settings.backbone, {}), **settings.overrides()}
+        return sizes.get("width", 0) >= WIDE
 
     def seed_stage(self, name):
         """Gives a stage its own seed, so it starts the same whatever ran before."""

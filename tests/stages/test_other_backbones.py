@@ -147,10 +147,12 @@ def test_only_vits_are_compiled_by_xla_unless_asked(backbone, compiled):
 
 
 def test_a_step_that_leaves_images_out_is_compiled_by_xla_only_if_asked():
-    """On a processor; `--semi_gated=on` excludes XLA anywhere."""
+    """Where a ViT is wide, on a processor; `--semi_gated=on` excludes XLA anywhere."""
+    narrow = {"backbone": "vit", "patch_size": 2, "width": 64, "depth": 1, "heads": 4}
     for xla, expected in (("auto", False), ("on", True), ("off", False)):
-        config = Config.from_flags({"backbone": "vit_base_patch16", "xla": xla})
-        for gated in ("auto", True):
-            run = Run(config, None, None, None)
-            assert run.compiles_by_xla(gated) == expected
+        for network in ({"backbone": "vit_small_patch16"}, narrow):
+            run = Run(Config.from_flags({**network, "xla": xla}), None, None, None)
+            wide = network is not narrow
+            assert run.compiles_by_xla(True) == expected
+            assert run.compiles_by_xla("auto") == (expected if wide else xla != "off")
             assert run.compiles_by_xla(False) == (xla != "off")
