@@ -46,6 +46,7 @@ def test_the_script_of_the_readme_runs(tmp_path, monkeypatch):
         "experiments/benchmarks/augmentation.py",
         "experiments/benchmarks/duplicates.py",
         "experiments/benchmarks/mae_step.py",
+        "experiments/benchmarks/plan.py",
         "experiments/benchmarks/published_weights.py",
         "experiments/benchmarks/rematerialize.py",
         "experiments/benchmarks/upkeep.py",
