@@ -15,6 +15,7 @@ from semivit_tf.backbones.keras_applications import ApplicationScaling
 from semivit_tf.layers.convnext_block import ConvNeXtBlock
 from semivit_tf.layers.drop_path import DropPath
 from semivit_tf.layers.feed_forward import FeedForward
+from semivit_tf.layers.layer_norm import LayerNorm
 from semivit_tf.layers.patch_embedding import PatchEmbedding
 from semivit_tf.layers.pixel_normalization import PixelNormalization
 from semivit_tf.layers.position_embedding import PositionEmbedding
@@ -71,6 +72,7 @@ LAYERS = [
     Row(lambda: ConvNeXtBlock(drop_path=0.1), (noise(4, 5, 3, 8),)),
     Row(lambda: DropPath(0.3), (noise(4, 3, 8),)),
     Row(lambda: FeedForward(16), (noise(4, 3, 8),)),
+    Row(LayerNorm, (noise(4, 3, 8),)),
     Row(lambda: PatchEmbedding(4, 6), (IMAGES,)),
     Row(lambda: PixelNormalization((0.4,), (0.2,)), (IMAGES,)),
     Row(lambda: PositionEmbedding((1, 3)), (noise(4, 3, 8),)),

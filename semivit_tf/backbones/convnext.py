@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from semivit_tf.layers.convnext_block import ConvNeXtBlock
+from semivit_tf.layers.layer_norm import LayerNorm
 from semivit_tf.layers.pixel_normalization import (
     PixelNormalization,
     default_pixel_statistics,
@@ -134,9 +135,7 @@ class ConvNeXt(keras.Model):
         )
 
     def _norm(self, name):
-        return keras.layers.LayerNormalization(
-            epsilon=1e-6, name=name, dtype=self.dtype_policy
-        )
+        return LayerNorm(name=name, dtype=self.dtype_policy)
 
     @property
     def image_shape(self):

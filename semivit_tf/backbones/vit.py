@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from semivit_tf.layers.layer_norm import LayerNorm
 from semivit_tf.layers.patch_embedding import PatchEmbedding
 from semivit_tf.layers.pixel_normalization import (
     PixelNormalization,
@@ -143,7 +144,7 @@ class ViT(keras.Model):
             )
             for index, rate in enumerate(np.linspace(0, drop_path, depth))
         ]
-        self.norm = keras.layers.LayerNormalization(epsilon=1e-6, name="norm", **shared)
+        self.norm = LayerNorm(name="norm", **shared)
         self.build((None, *self.image_shape))
 
     @staticmethod

@@ -4,6 +4,7 @@ import keras
 
 from semivit_tf.layers.drop_path import DropPath
 from semivit_tf.layers.feed_forward import FeedForward
+from semivit_tf.layers.layer_norm import LayerNorm
 
 
 @keras.saving.register_keras_serializable(package="semivit_tf")
@@ -53,7 +54,7 @@ class ConvNeXtBlock(keras.layers.Layer):
             name="depthwise",
             **shared,
         )
-        self.norm = keras.layers.LayerNormalization(epsilon=1e-6, name="norm", **shared)
+        self.norm = LayerNorm(name="norm", **shared)
         self.mlp = FeedForward(
             int(width * self.mlp_ratio),
             kernel_initializer=self.kernel_initializer.clone(),

@@ -4,6 +4,7 @@ import keras
 
 from semivit_tf.layers.drop_path import DropPath
 from semivit_tf.layers.feed_forward import FeedForward
+from semivit_tf.layers.layer_norm import LayerNorm
 from semivit_tf.layers.self_attention import SelfAttention
 
 
@@ -44,15 +45,11 @@ class TransformerBlock(keras.layers.Layer):
         width = input_shape[-1]
         shared = {"dtype": self.dtype_policy}
         initializer = {"kernel_initializer": self.kernel_initializer.clone()}
-        self.norm1 = keras.layers.LayerNormalization(
-            epsilon=1e-6, name="norm1", **shared
-        )
+        self.norm1 = LayerNorm(name="norm1", **shared)
         self.attention = SelfAttention(
             self.heads, name="attention", **initializer, **shared
         )
-        self.norm2 = keras.layers.LayerNormalization(
-            epsilon=1e-6, name="norm2", **shared
-        )
+        self.norm2 = LayerNorm(name="norm2", **shared)
         self.mlp = FeedForward(
             int(width * self.mlp_ratio), name="mlp", **initializer, **shared
         )

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from semivit_tf.backbones.vit import ViT
+from semivit_tf.layers.layer_norm import LayerNorm
 from semivit_tf.layers.patch_embedding import patchify, unpatchify
 from semivit_tf.layers.position_embedding import PositionEmbedding
 from semivit_tf.layers.token_masking import (
@@ -49,7 +50,7 @@ class MAEDecoder(keras.layers.Layer):
             TransformerBlock(heads, name=f"block{index}", **shared)
             for index in range(depth)
         ]
-        self.norm = keras.layers.LayerNormalization(epsilon=1e-6, name="norm", **shared)
+        self.norm = LayerNorm(name="norm", **shared)
         self.prediction = keras.layers.Dense(outputs, name="prediction", **shared)
 
     def build(self, input_shape):
@@ -64,7 +65,7 @@ class MAEDecoder(keras.layers.Layer):
         for layer in (*self.blocks, self.norm, self.prediction):
             layer.build(tokens)
 
-    def call(self, encoded, restore):
+    def call(self, encoded, restore, training=False):
         tokens = self.embedding(encoded)  # [B, 1 + M, D]
         batch, count = ops.shape(restore)[0], restore.shape[1]
         hidden = count - (tokens.shape[1] - 1)
@@ -75,8 +76,8 @@ class MAEDecoder(keras.layers.Layer):
         first = tokens[:, :1] + ops.cast(self.positions.class_row(), tokens.dtype)
         tokens = ops.concatenate([first, patches], axis=1)
         for block in self.blocks:
-            tokens = block(tokens)
-        return self.prediction(self.norm(tokens))[:, 1:]
+            tokens = block(tokens, training=training)
+        return self.prediction(self.norm(tokens, training=training))[:, 1:]
 
     def compute_output_shape(self, encoded_shape, restore_shape):
         return (encoded_shape[0], self.grid[0] * self.grid[1], self.outputs)
@@ -167,7 +168,7 @@ class MAE(Method):
         tokens = gather_tokens(tokens, shuffle[:, : self.visible])
         tokens = self.backbone.prepend_class_token(tokens)
         tokens = self.backbone.transform(tokens, training=training)
-        return self.backbone.norm(tokens)
+        return self.backbone.norm(tokens, training=training)
 
     def patches(self, images):
         """Returns the normalised pixels of all patches: `[B, N, P * P * C]`."""
@@ -181,7 +182,8 @@ class MAE(Method):
 
     def call(self, images, training=False):
         shuffle, restore = self.draw_order(images)
-        return self.decoder(self.encode(images, shuffle, training), restore)
+        encoded = self.encode(images, shuffle, training)
+        return self.decoder(encoded, restore, training=training)
 
     def draw_order(self, images):
         """Draws which patches are visible; see `random_token_order`."""
@@ -193,7 +195,8 @@ class MAE(Method):
     def reconstruction_loss(self, images, shuffle, restore, training=False):
         """Returns the mean error over all hidden patches of the batch."""
         encoded = self.encode(images, shuffle, training)
-        error = masked_patch_error(self.targets(images), self.decoder(encoded, restore))
+        decoded = self.decoder(encoded, restore, training=training)
+        error = masked_patch_error(self.targets(images), decoded)
         mask = token_mask(restore, self.visible)
         return ops.sum(error * mask) / ops.maximum(ops.sum(mask), 1.0)
 

@@ -26,6 +26,7 @@ from semivit_tf.training.distribution import (
     meet,
 )
 from semivit_tf.training.non_finite import NonFiniteLossError
+from semivit_tf.training.repeatable import compute_repeatably
 from semivit_tf.training.stopping import stops_on_signals
 from semivit_tf.training.weight_files import CheckpointError
 from semivit_tf.weights import WeightsError
@@ -184,7 +185,7 @@ def run_pipeline(config, command, say=print):
     """
     keras.config.set_dtype_policy(config.run.precision)
     if config.run.deterministic:
-        tf.config.experimental.enable_op_determinism()
+        compute_repeatably()
     with stops_on_signals():
         run = dataclasses.replace(prepare(config), say=say)
         if config.run.plan:
