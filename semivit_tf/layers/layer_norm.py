@@ -61,14 +61,13 @@ def _in_training(inputs, scale, offset, epsilon):
         def gradient(*arguments, upstream=None):
             if upstream is None:
                 (upstream,) = arguments
-            products = upstream * normal
-            weights = scale[:, None] / scale.shape[0]
-            shift = ops.matmul(upstream, weights)
-            slope = ops.matmul(products, weights)
+            inner = upstream * scale
+            shift = ops.mean(inner, axis=-1, keepdims=True)
+            slope = ops.mean(inner * normal, axis=-1, keepdims=True)
             all_but_last = tuple(range(len(upstream.shape) - 1))
             return (
-                inverse * (upstream * scale - (normal * slope + shift)),
-                ops.sum(products, axis=all_but_last),
+                inverse * (inner - shift - normal * slope),
+                ops.sum(upstream * normal, axis=all_but_last),
                 ops.sum(upstream, axis=all_but_last),
             )
 
