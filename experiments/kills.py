@@ -25,6 +25,7 @@ COMMAND = "python experiments/kills.py"
 RESULT = ROOT / "experiments" / "results" / "kills.json"
 KILLS = 20
 STAGES = ("check", "pretrain", "finetune", "semi_finetune")
+LAST = "evaluate or export"
 FLAGS = """
 --labels_per_class=2 --validation_per_class=1 --backbone=vit --patch_size=4 --width=16
 --depth=2 --heads=2 --pretrain_epochs=24 --pretrain_warmup_epochs=0
@@ -58,7 +59,7 @@ def stage_of(folder):
     for stage in STAGES:
         if not (folder / stage / "DONE").exists():
             return stage
-    return "evaluate or export"
+    return LAST
 
 
 def end_with_kills(folder, flags, draws, longest, kills, hit):
@@ -77,7 +78,7 @@ def end_with_kills(folder, flags, draws, longest, kills, hit):
             process.send_signal(signal.SIGKILL)
             process.wait()
             hit[stage] += 1
-            print(f"killed in {stage}", flush=True)
+            print(f"killed in {stage}", file=sys.stderr, flush=True)
 
 
 def measure(flags, kills, folder):
@@ -100,18 +101,36 @@ def measure(flags, kills, folder):
     return {"kills": dict(hit), "runs": ended, "files": len(expected)}
 
 
+def table(result):
+    """Returns the result as a Markdown table."""
+    columns = (*STAGES, LAST)
+    lines = [
+        "| killed in | " + " | ".join(columns) + " | pipelines | files compared |",
+        "|---|" + "---|" * (len(columns) + 2),
+    ]
+    for name in STRATEGIES:
+        found = result[name]
+        cells = [str(found["kills"].get(column, 0)) for column in columns]
+        cells += [f"{found['runs']}, all as if untouched", str(found["files"])]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def main():
-    """Kills, compares and writes the result."""
+    """Kills, compares and writes the result, and prints the table made from it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--table", action="store_true", help="print the table only")
     parser.add_argument("--kills", type=int, default=KILLS, help="of each strategy")
     arguments = parser.parse_args()
-    found = {"command": COMMAND}
-    for name, flags in STRATEGIES.items():
-        with tempfile.TemporaryDirectory() as folder:
-            found[name] = measure(flags, arguments.kills, pathlib.Path(folder))
-        print(name, found[name], flush=True)
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps(found, indent=2) + "\n")
+    if not arguments.table:
+        found = {"command": COMMAND}
+        for name, flags in STRATEGIES.items():
+            with tempfile.TemporaryDirectory() as folder:
+                found[name] = measure(flags, arguments.kills, pathlib.Path(folder))
+            print(name, found[name], file=sys.stderr, flush=True)
+        RESULT.parent.mkdir(parents=True, exist_ok=True)
+        RESULT.write_text(json.dumps(found, indent=2) + "\n")
+    print(table(json.loads(RESULT.read_text())))
 
 
 if __name__ == "__main__":

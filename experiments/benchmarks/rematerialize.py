@@ -13,11 +13,10 @@ import json
 import os
 import pathlib
 import statistics
-import subprocess
 import sys
 import tempfile
 
-from turns import ROOT, random_images, work
+from turns import ROOT, measure_all, random_images, work
 
 RESULT = ROOT / "experiments" / "results" / "rematerialize.json"
 COMMAND = "python experiments/benchmarks/rematerialize.py"
@@ -41,7 +40,7 @@ def create(again):
     return Classifier(backbone, CLASSES, mixup_alpha=0.0, cutmix_alpha=0.0)
 
 
-def measure(way, folder):
+def measure(way, seconds, folder):
     """Takes steps in one way; leaves the first gradients in a folder."""
     import numpy as np
 
@@ -70,7 +69,7 @@ def measure(way, folder):
             logs = model.train_function(iterator)
         return float(logs["loss"])
 
-    return work(take, BATCH, SECONDS)
+    return work(take, BATCH, seconds)
 
 
 def difference(folder):
@@ -81,24 +80,21 @@ def difference(folder):
     return float(np.linalg.norm(one - other) / np.linalg.norm(one))
 
 
-def measure_all():
-    """Measures all ways in turn."""
-    rounds = {way: [] for way in WAYS}
+def compare():
+    """Measures both ways, and how far apart their gradients are."""
     with tempfile.TemporaryDirectory() as folder:
-        for number in range(ROUNDS):
-            for way in list(WAYS)[:: 1 if number % 2 == 0 else -1]:
-                command = [sys.executable, __file__, f"--way={way}"]
-                command.append(f"--folder={folder}")
-                answer = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-                rounds[way].append(json.loads(answer.stdout.splitlines()[-1]))
-                print(way, rounds[way][-1], file=sys.stderr, flush=True)
+        rounds = measure_all(
+            __file__,
+            WAYS,
+            {"plain": sys.executable},
+            SECONDS,
+            ROUNDS,
+            f"--folder={folder}",
+        )
         different = difference(pathlib.Path(folder))
     return {
         "command": COMMAND,
-        "rounds": {
-            way: {key: [found[key] for found in values] for key in values[0]}
-            for way, values in rounds.items()
-        },
+        "rounds": rounds,
         "gradient_difference": different,
         "processors": os.cpu_count(),
     }
@@ -128,14 +124,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--table", action="store_true", help="print the table only")
     parser.add_argument("--way", help=argparse.SUPPRESS)
+    parser.add_argument("--seconds", type=float, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=pathlib.Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.way:
-        print(json.dumps(measure(arguments.way, arguments.folder)))
+        print(json.dumps(measure(arguments.way, arguments.seconds, arguments.folder)))
         return
     if not arguments.table:
         RESULT.parent.mkdir(parents=True, exist_ok=True)
-        RESULT.write_text(json.dumps(measure_all(), indent=2) + "\n")
+        RESULT.write_text(json.dumps(compare(), indent=2) + "\n")
     print(table(json.loads(RESULT.read_text())))
 
 

@@ -71,7 +71,7 @@ def create_ours(precision, kept):
 
     class Fixed(SemiViT):
         def of_kept(self, confident, loss, *tensors):
-            counts = ops.cast(ops.arange(UNLABELED) < kept, "float32")
+            counts = ops.cast(ops.arange(confident.shape[0]) < kept, "float32")
             return super().of_kept(counts, loss, *tensors)
 
     keras.utils.set_random_seed(0)

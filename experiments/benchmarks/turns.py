@@ -123,15 +123,25 @@ def ask(script, python, *arguments):
     return json.loads(answer.stdout.splitlines()[-1])
 
 
-def measure_all(script, ways, pythons, seconds, rounds):
-    """Steps in all ways in turn; returns lists with an entry for each round."""
+def measure_all(script, ways, pythons, seconds, rounds, *arguments):
+    """Steps in all ways in turn; returns lists with an entry for each round.
+
+    Args:
+        script: Path of the benchmark.
+        ways: List of names; those that `pythons` does not have the first word of are
+            left out.
+        pythons: Dict of the first word of a way to the Python for it.
+        seconds: Float. Of each turn.
+        rounds: Integer.
+        *arguments: Further options of the benchmark.
+    """
     ways = [way for way in ways if way.split()[0] in pythons]
     found = {way: [] for way in ways}
     for number in range(rounds):
         # Every other round goes backwards: what changes slowly meets all alike.
         for way in ways if number % 2 == 0 else ways[::-1]:
-            python = pythons[way.split()[0]]
-            answer = ask(script, python, f"--way={way}", f"--seconds={seconds}")
+            options = f"--way={way}", f"--seconds={seconds}", *arguments
+            answer = ask(script, pythons[way.split()[0]], *options)
             found[way].append(answer)
             print(way, answer, file=sys.stderr, flush=True)
     return {
