@@ -2,37 +2,31 @@
 
     python experiments/benchmarks/mae_step.py --torch_python=PATH
 
-PATH is the Python of an environment with torch, which this package does not need;
-without it, PyTorch is left out. A step is forward, backward and AdamW's update of ViT-B
-at 224 pixels with the published decoder, on 8 random images in memory, of which three
-quarters are hidden. Each way is a process of its own, on all processors, for about
---seconds; they run one after the other, in rounds, and ratios are taken inside rounds.
-
-Images a second mean something on an idle machine only: under load, PyTorch's threads
-wait for each other much longer than TensorFlow's. Processor seconds an image, of all
-threads together, change less: what waits does not count, because PyTorch's threads are
-told to sleep meanwhile. Both are written to experiments/results/mae_step.json, with the
-share of the processors that other processes used, and the tables are made from it.
+PATH is the Python of an environment with torch and timm, which this package does not
+need; without it, PyTorch is left out. A step is forward, backward and AdamW's update of
+ViT-B at 224 pixels with the published decoder, on 8 random images in memory, of which
+three quarters are hidden. How it is timed stands in turns.py. Writes
+experiments/results/mae_step.json and prints the tables made from it.
 """
 
-import argparse
 import contextlib
-import json
 import os
-import pathlib
 import statistics
-import subprocess
 import sys
-import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-COMMAND = "python experiments/benchmarks/mae_step.py --torch_python=PATH"
+from turns import (
+    ROOT,
+    best_ratio,
+    main,
+    product_operations,
+    random_images,
+    share_of_products,
+)
+
 RESULT = ROOT / "experiments" / "results" / "mae_step.json"
 IMAGE, PATCH, BATCH, MASK_RATIO = 224, 16, 8, 0.75
 ENCODER, DECODER = (768, 12, 12), (512, 8, 16)  # width, depth, heads
 TOKENS = (IMAGE // PATCH) ** 2
-SECONDS, ROUNDS = 10.0, 5
-OPERATIONS = {"hidden": "ours", "unmasked": "ours", "torch": "torch"}
 WAYS = {
     "ours float32": "this package, float32",
     "ours float32 XLA": "this package, float32, XLA",
@@ -42,14 +36,6 @@ WAYS = {
     "torch bfloat16": "PyTorch eager, bfloat16 autocast",
     "ours float32 XLA unmasked": "this package, float32, XLA, nothing hidden",
 }
-
-
-def random_images():
-    """Returns bytes `[B, H, W, 3]`."""
-    import numpy as np
-
-    generator = np.random.default_rng(0)
-    return generator.integers(0, 256, (BATCH, IMAGE, IMAGE, 3), "uint8")
 
 
 # === This package ===
@@ -92,7 +78,9 @@ def our_steps(precision, xla, mask_ratio):
     model.optimizer.build(model.trainable_variables)
     model.make_train_function()
     # The step of `fit`, on one iterator: to end one takes tf.data seconds.
-    iterator = iter(tf.data.Dataset.from_tensors(random_images()).repeat())
+    iterator = iter(
+        tf.data.Dataset.from_tensors(random_images(BATCH, IMAGE, IMAGE, 3)).repeat()
+    )
 
     def take(steps):
         for _ in range(steps):
@@ -126,22 +114,11 @@ def our_operations(mask_ratio):
             lambda images: gradients(images, forward, model.trainable_variables),
             autograph=False,
         ).get_concrete_function(images)
-        return sum(map(product_operations, traced.graph.get_operations()))
+        return product_operations(traced.graph)
 
     encoder = count(encode, model.backbone)
     step = count(lambda images: model.objective(images)[0], model)
     return {"encoder": encoder, "decoder": step - encoder, "step": step}
-
-
-def product_operations(operation):
-    """Returns the floating point operations of a matrix product, of others none."""
-    if operation.type not in ("MatMul", "BatchMatMulV2", "Einsum"):
-        return 0
-    if operation.type == "Einsum":
-        raise NotImplementedError("an einsum is not counted")
-    flag = "transpose_a" if operation.type == "MatMul" else "adj_x"
-    summed = operation.inputs[0].shape[-2 if operation.get_attr(flag) else -1]
-    return 2 * operation.outputs[0].shape.num_elements() * summed
 
 
 # === PyTorch ===
@@ -253,7 +230,11 @@ def torch_steps(precision):
     optimizer = torch.optim.AdamW(
         groups, 1.5e-4, betas=(0.9, 0.95), weight_decay=0.05, fused=True
     )
-    images = torch.from_numpy(random_images()).permute(0, 3, 1, 2).contiguous()
+    images = (
+        torch.from_numpy(random_images(BATCH, IMAGE, IMAGE, 3))
+        .permute(0, 3, 1, 2)
+        .contiguous()
+    )
     mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
     deviation = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
 
@@ -277,27 +258,13 @@ def torch_steps(precision):
     return take
 
 
-def torch_operations():
-    """Counts the floating point operations of the matrix products of one step."""
-    import torch
-    from torch.nn.attention import SDPBackend, sdpa_kernel
-    from torch.utils.flop_counter import FlopCounterMode
-
-    model = create_torch_mae()
-    # What is counted is attention as products: the fused kernel is not looked into.
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        model(torch.rand(BATCH, 3, IMAGE, IMAGE)).backward()
-    return {"step": counter.get_total_flops(), "version": torch.__version__}
+# === Ways ===
 
 
-# === Measuring ===
-
-
-def operations(kind):
-    """Counts the floating point operations of the matrix products of one step."""
-    if kind == "torch":
-        return torch_operations()
-    return our_operations(MASK_RATIO if kind == "hidden" else 0.0)
+def count_operations():
+    """Counts operations with three quarters of the tokens hidden, and with none."""
+    hidden, unmasked = our_operations(MASK_RATIO), our_operations(0.0)
+    return {"hidden": hidden, "unmasked": unmasked}
 
 
 def create_steps(way):
@@ -309,106 +276,38 @@ def create_steps(way):
     return our_steps(precision, "XLA" in options, mask_ratio)
 
 
-def work(way, seconds):
-    """Returns what steps of one way cost."""
-    take = create_steps(way)
-    take(2)  # traces, compiles and fills caches
-    start, used, steps = time.perf_counter(), os.times(), 0
-    everyone = busy_seconds()
-    while time.perf_counter() - start < seconds:
-        take(2)
-        steps += 2
-    passed, now = time.perf_counter() - start, os.times()
-    processor = now.user + now.system - used.user - used.system
-    others = busy_seconds() - everyone - processor
-    return {
-        "images_per_second": BATCH * steps / passed,
-        "processor_seconds_per_image": processor / (BATCH * steps),
-        "others": max(0.0, others / passed / os.cpu_count()),
-    }
-
-
-def busy_seconds():
-    """Returns what all processes of this machine have used (Linux)."""
-    user, nice, system = open("/proc/stat").readline().split()[1:4]
-    return (int(user) + int(nice) + int(system)) / os.sysconf("SC_CLK_TCK")
-
-
-def ask(python, *arguments):
-    """Runs this file in a process of its own; returns its answer."""
-    # Threads of OpenMP that wait must not use processors that others could.
-    environment = {**os.environ, "OMP_WAIT_POLICY": "passive"}
-    command = [python, __file__, *arguments]
-    answer = subprocess.run(
-        command, check=True, stdout=subprocess.PIPE, env=environment
-    )
-    return json.loads(answer.stdout.splitlines()[-1])
-
-
-def measure_all(pythons, seconds, rounds):
-    """Steps in all ways in turn; returns lists with an entry for each round."""
-    ways = [way for way in WAYS if way.split()[0] in pythons]
-    found = {way: [] for way in ways}
-    for number in range(rounds):
-        # Every other round goes backwards: what changes slowly meets all alike.
-        for way in ways if number % 2 == 0 else ways[::-1]:
-            python = pythons[way.split()[0]]
-            answer = ask(python, f"--way={way}", f"--seconds={seconds}")
-            found[way].append(answer)
-            print(way, answer, file=sys.stderr, flush=True)
-    return {
-        way: {key: [answer[key] for answer in answers] for key in answers[0]}
-        for way, answers in found.items()
-    }
-
-
 # === Reporting ===
-
-
-def best_ratio(rounds, precision, key):
-    """Returns how many times PyTorch's our best is: the median over rounds.
-
-    Args:
-        rounds: What `measure_all` returned.
-        precision: String in the names of the ways, empty for all.
-        key: What is compared.
-    """
-    best, invert = (min, True) if key.startswith("processor") else (max, False)
-    ratios = []
-    for number in range(len(rounds["torch float32"][key])):
-        ours, others = (
-            best(
-                values[key][number]
-                for way, values in rounds.items()
-                if way.split()[0] == package
-                and precision in way
-                and not way.endswith("unmasked")
-            )
-            for package in ("ours", "torch")
-        )
-        ratios.append(others / ours if invert else ours / others)
-    return statistics.median(ratios)
 
 
 def table(result):
     """Returns the result as Markdown tables."""
-    rounds = result["rounds"]
+    rounds, operations = result["rounds"], result["operations"]
     keys = "images_per_second", "processor_seconds_per_image"
     lines = [
-        f"| a step on {BATCH} images | images a second | processor seconds an image |",
-        "|---|---|---|",
+        f"| a step on {BATCH} images | images a second | processor seconds an image "
+        "| peak memory | share of the rate of large matrix products |",
+        "|---|---|---|---|---|",
     ]
     for way, values in rounds.items():
         medians = [statistics.median(values[key]) for key in keys]
-        lines.append(f"| {WAYS[way]} | {medians[0]:.2f} | {medians[1]:.2f} |")
-    if "torch float32" in rounds:
+        peak = statistics.median(values["peak_bytes"]) / 2**30
+        counts = operations["unmasked" if way.endswith("unmasked") else "hidden"]
+        share = share_of_products(rounds, way, counts["step"] / BATCH)
+        lines.append(
+            f"| {WAYS[way]} | {medians[0]:.2f} | {medians[1]:.2f} | {peak:.1f} GB "
+            f"| {share:.2f} |"
+        )
+    ways = [way for way in rounds if not way.endswith("unmasked")]
+    if "torch float32" in ways:
         for title, precision in (("float32", "float32"), ("all", "")):
-            ratios = [best_ratio(rounds, precision, key) for key in keys]
+            chosen = [way for way in ways if precision in way]
+            ours = [way for way in chosen if way.startswith("ours")]
+            others = [way for way in chosen if way.startswith("torch")]
+            ratios = [best_ratio(rounds, ours, others, key) for key in keys]
             lines.append(
                 f"| our best to PyTorch's, {title} | {ratios[0]:.2f} times as many "
-                f"| {ratios[1]:.2f} times fewer |"
+                f"| {ratios[1]:.2f} times fewer | | |"
             )
-    hidden, unmasked = result["operations"]["hidden"], result["operations"]["unmasked"]
     lines += [
         "",
         "| matrix products of a step, 10⁹ operations an image | three quarters hidden "
@@ -416,55 +315,19 @@ def table(result):
         "|---|---|---|",
     ]
     for name in ("encoder", "decoder", "step"):
-        one, other = (counts[name] / BATCH / 1e9 for counts in (hidden, unmasked))
+        one, other = (counts[name] / BATCH / 1e9 for counts in operations.values())
         lines.append(f"| {name} | {one:.1f} | {other:.1f} |")
-    if "torch" in result["operations"]:
-        counted = result["operations"]["torch"]["step"] / BATCH / 1e9
-        lines.append(f"| step, PyTorch | {counted:.1f} | |")
     return "\n".join(lines)
 
 
-def main():
-    """Measures and writes the result."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--torch_python", help="a Python that has torch")
-    parser.add_argument("--table", action="store_true", help="print the tables only")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="of each turn")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--way", help=argparse.SUPPRESS)
-    parser.add_argument("--operations", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.way:
-        print(json.dumps(work(arguments.way, arguments.seconds)))
-        return
-    if arguments.operations:
-        print(json.dumps(operations(arguments.operations)))
-        return
-    if not arguments.table:
-        from importlib.metadata import version
-
-        pythons = {"ours": sys.executable}
-        if arguments.torch_python:
-            pythons["torch"] = arguments.torch_python
-        packages = ("tensorflow", "keras", "numpy")
-        result = {
-            "command": COMMAND,
-            "operations": {
-                kind: ask(pythons[package], f"--operations={kind}")
-                for kind, package in OPERATIONS.items()
-                if package in pythons
-            },
-            "seconds": arguments.seconds,
-            "rounds": measure_all(pythons, arguments.seconds, arguments.rounds),
-            "processors": os.cpu_count(),
-            "versions": {name: version(name) for name in packages},
-        }
-        if "torch" in pythons:
-            result["versions"]["torch"] = result["operations"]["torch"].pop("version")
-        RESULT.parent.mkdir(parents=True, exist_ok=True)
-        RESULT.write_text(json.dumps(result, indent=2) + "\n")
-    print(table(json.loads(RESULT.read_text())))
-
-
 if __name__ == "__main__":
-    main()
+    main(
+        __file__,
+        RESULT,
+        WAYS,
+        BATCH,
+        create_steps,
+        count_operations,
+        table,
+        summary=__doc__.splitlines()[0],
+    )
