@@ -49,6 +49,7 @@ def test_the_script_of_the_readme_runs(tmp_path, monkeypatch):
         "experiments/benchmarks/plan.py",
         "experiments/benchmarks/published_weights.py",
         "experiments/benchmarks/rematerialize.py",
+        "experiments/benchmarks/replicas.py",
         "experiments/benchmarks/semi_step.py",
         "experiments/benchmarks/upkeep.py",
     ],
