@@ -233,7 +233,8 @@ def main(
         for values in found.values():
             used.update(values.pop("versions")[0])
         result = {
-            "command": f"python {path.relative_to(ROOT)} --torch_python=PATH",
+            "command": f"python {path.relative_to(ROOT)} --torch_python=PATH "
+            f"--rounds={rounds}",
             "operations": ask(path, sys.executable, "--operations"),
             "seconds": seconds,
             "rounds": found,
