@@ -88,7 +88,7 @@ class Views:
         policies = [self.policies[name] for name in names]
 
         def finish(*parts):
-            *views, keys, labels = (_joined(part) for part in parts)
+            *views, keys, labels = (_joined(part, size) for part in parts)
             finished = [
                 policy.finish(images, keys[:, place])
                 for place, (policy, images) in enumerate(
@@ -97,7 +97,8 @@ class Views:
             ]
             return (*finished, labels)
 
-        return parts.batch(size // some).map(finish, **_PARALLEL).prefetch(2)
+        batches = parts.batch(size // some, drop_remainder=True)
+        return batches.map(finish, **_PARALLEL).prefetch(2)
 
     def _keys(self, names, epochs, indices):
         """Returns the key of each image and view: uint64 `[n, len(names)]`."""
@@ -192,6 +193,6 @@ class Views:
         return self._native(make, inputs, names, index)
 
 
-def _joined(part):
-    """Returns `[B / n, n, ...]` as `[B, ...]`."""
-    return tf.reshape(part, (-1, *part.shape[2:]))
+def _joined(part, size):
+    """Returns `[B / n, n, ...]` as `[B, ...]`, which is known before it is there."""
+    return tf.reshape(part, (size, *part.shape[2:]))

@@ -97,16 +97,18 @@ def meet(strategy):
 
 
 def distributed(strategy, stream, step):
-    """Returns the batches of a stream from a step on, of each worker its share.
+    """Returns the batches of a stream from a step on, of each replica its share.
+
+    Whose size is known before they are there: TensorFlow's own split forgets it.
 
     Args:
         strategy: `tf.distribute.Strategy`.
         stream: Function from a start step, and a shard, to a data set.
         step: Integer.
     """
-    number, count = workers(strategy)
-    if count == 1:
+    if strategy.num_replicas_in_sync == 1:
         return stream(step)
+    number, count = workers(strategy)
     local = strategy.num_replicas_in_sync // count
 
     def split(*batch):
@@ -115,7 +117,7 @@ def distributed(strategy, stream, step):
         )
 
     def of_replicas(context):
-        batches = stream(step, (number, count))
+        batches = stream(step) if count == 1 else stream(step, (number, count))
         return batches if local == 1 else batches.map(split).unbatch()
 
     return strategy.distribute_datasets_from_function(of_replicas)

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from sklearn.datasets import load_digits as sklearn_digits
 
 from semivit_tf.data.array_source import ArraySource
@@ -133,3 +134,17 @@ def test_no_stream_has_a_tuner_to_wait_for():
         data.test(),
     ]
     assert [stream.options().autotune.enabled for stream in streams] == [False] * 6
+
+
+def test_shapes_are_known_before_there_is_a_batch():
+    data = digits()
+    streams = {
+        "labeled": data.labeled(12),
+        "both": data.semi_supervised(4, unlabeled_per_labeled=3),
+        "images": data.images(12),
+        "crops": data.crops(12, 2),
+    }
+    for name, stream in streams.items():
+        specs = tf.nest.flatten(stream.element_spec)
+        assert all(spec.shape.is_fully_defined() for spec in specs), name
+        assert 12 in {spec.shape[0] for spec in specs}, name

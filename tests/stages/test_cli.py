@@ -282,9 +282,25 @@ def test_late_pretraining_is_refused(tmp_path, capsys):
     assert "started from scratch" in line
 
 
+def test_a_batch_in_parts_learns_the_same(tmp_path):
+    flags = ("--stages=finetune", "--finetune_mixup_alpha=0", "--finetune_drop_path=0")
+    flags += ("--finetune_cutmix_alpha=0",)
+    lines = []
+    for parts in (1, 2):
+        folder = tmp_path / str(parts)
+        given = (f"--finetune_batch_parts={parts}", f"--workdir={folder}")
+        assert run(*flags, *given) == 0
+        text = (folder / "finetune" / "metrics.jsonl").read_text()
+        lines.append([json.loads(line)["loss"] for line in text.splitlines()])
+    assert lines[1] == pytest.approx(lines[0], rel=1e-6) and len(set(lines[0])) == 3
+
+
+IN_PARTS = [f"--{stage}_batch_parts=2" for stage in ("pretrain", "finetune", "semi")]
+
+
 def test_mirrored_runs_all_stages_in_a_process_of_its_own(tmp_path):
     flags = ("--strategy=mirrored", "--logical_cpus=2", "--validation_per_class=1")
-    command = [sys.executable, ROOT / "main.py", *TINY, *flags]
+    command = [sys.executable, ROOT / "main.py", *TINY, *IN_PARTS, *flags]
     command.append(f"--workdir={tmp_path}")
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "Traceback" not in result.stderr

@@ -3,7 +3,11 @@
 import pytest
 import tensorflow as tf
 
-from semivit_tf.training.distribution import check_batch_size, create_strategy
+from semivit_tf.training.distribution import (
+    check_batch_size,
+    create_strategy,
+    distributed,
+)
 
 
 def test_one_device_is_the_default():
@@ -33,3 +37,24 @@ def test_batches_are_shared_equally():
     check_batch_size("semi_batch_size", 8, 2)
     with pytest.raises(ValueError, match="--semi_batch_size should be a multiple of"):
         check_batch_size("semi_batch_size", 7, 2)
+
+
+def test_each_replica_gets_its_rows_in_a_batch_of_known_size():
+    strategy = create_strategy("mirrored", logical_cpus=2)
+
+    def stream(step):
+        rows = tf.data.Dataset.range(12 + 6 * step, 24)
+        return rows.batch(6, drop_remainder=True).map(lambda row: (row, {"x": 2 * row}))
+
+    batches = iter(distributed(strategy, stream, 1))
+
+    @tf.function
+    def step(batch):
+        def look(rows, more):
+            assert rows.shape == more["x"].shape == (3,)
+            return rows
+
+        return strategy.run(look, args=batch)
+
+    seen = strategy.experimental_local_results(step(next(batches)))
+    assert [rows.numpy().tolist() for rows in seen] == [[18, 19, 20], [21, 22, 23]]
