@@ -1,6 +1,7 @@
 """The command line: flags made from the settings, and errors a person can act on."""
 
 import dataclasses
+import gc
 import os
 import pathlib
 import sys
@@ -107,7 +108,13 @@ def main(argv=None):
 
     0: done, or stopped so that the same command continues. 2: the input cannot be used.
     """
-    argv = list(sys.argv if argv is None else argv)
+    try:
+        return _answer(list(sys.argv if argv is None else argv))
+    finally:
+        gc.collect()  # pools of threads should go while there are threads
+
+
+def _answer(argv):
     try:
         config = parse(argv)
         if config is None:

@@ -3,8 +3,12 @@
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import tempfile
+
+# The names that `tempfile` makes for what is below, and safetensors for its own.
+_ASIDE = re.compile(r"\.(?:.+\.[a-z0-9_]{8}|tmp[A-Za-z0-9]{6})")
 
 
 @contextlib.contextmanager
@@ -57,6 +61,17 @@ def whole_folder(path):
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
+
+
+def forget_unfinished(folder):
+    """Removes what a killed process was writing aside, anywhere in a folder."""
+    for path in sorted(pathlib.Path(folder).rglob(".*")):
+        if not _ASIDE.fullmatch(path.name):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _umask():

@@ -7,6 +7,17 @@ from semivit_tf.losses.pseudo_labels import hard_pseudo_labels, pseudo_label_qua
 from semivit_tf.methods.averaged_classifier import AveragedClassifier
 
 
+def reason_for_all_rows(student, jit_compile, strategy=""):
+    """Returns why a student has to see images that do not count, or nothing."""
+    if jit_compile:
+        return "XLA needs shapes that do not change"
+    if strategy.startswith("TPU"):
+        return "a TPU needs shapes that do not change"
+    if any(weight.name == "moving_mean" for weight in student.weights):
+        return "the student has batch statistics"
+    return ""
+
+
 class SemiSupervised(AveragedClassifier):
     """The step of all methods that learn from `({image, weak, strong}, label)`.
 
@@ -88,13 +99,8 @@ class SemiSupervised(AveragedClassifier):
 
     def needs_all_rows(self):
         """Returns why the student has to see images that do not count, or nothing."""
-        if self.jit_compile:
-            return "XLA needs shapes that do not change"
-        if type(self.distribute_strategy).__name__.startswith("TPU"):
-            return "a TPU needs shapes that do not change"
-        if any(weight.name == "moving_mean" for weight in self.student.weights):
-            return "the student has batch statistics"
-        return ""
+        strategy = type(self.distribute_strategy).__name__
+        return reason_for_all_rows(self.student, self.jit_compile, strategy)
 
     def of_kept(self, kept, loss, *tensors):
         """Returns `loss(*tensors)` for images that are kept, and zero for the others.

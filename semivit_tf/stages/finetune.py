@@ -72,5 +72,9 @@ def keep(run, model):
     save_weights(getattr(model, "student", model), folder.weights("student"))
     if hasattr(model, "teacher"):
         save_weights(model.teacher, folder.weights("teacher"))
-    pretrained = run.folder.stage("pretrain").done
-    folder.finish(started_from="pretrain" if pretrained else "scratch")
+    started_from = "scratch"
+    if run.folder.stage("pretrain").done:
+        started_from = "pretrain"
+    elif run.starts_from_file(STAGE):
+        started_from = run.config.backbone.init_from
+    folder.finish(started_from=started_from)

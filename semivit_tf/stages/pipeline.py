@@ -21,6 +21,7 @@ from semivit_tf.stages.export import check_version, export, served_weights
 from semivit_tf.stages.run import FROM_FILE, Run
 from semivit_tf.stages.run_folder import RunFolder
 from semivit_tf.training.distribution import (
+    WORKER_ENDED,
     check_batch_size,
     create_strategy,
     meet,
@@ -140,7 +141,10 @@ def check_networks(run):
                 model = TRAINING[name].network(run)
                 if run.starts_from_file(name) and not run.folder.stage(name).done:
                     TRAINING[name].start(quiet, model)
-            elif name not in (check.STAGE, probe.STAGE):
+            elif name == probe.STAGE:
+                if pretrain.STAGE not in run.config.run.stage_names():
+                    probe.encoder(quiet)
+            elif name != check.STAGE:
                 network = run.classifier()
                 if run.answers_from_file:
                     quiet.load_kept(network, FROM_FILE, None)
@@ -165,6 +169,12 @@ def check_order(run):
             raise InputError(
                 f"--stages={name} needs the stage finetune, or --init_from"
             )
+    begun = folder.stage("pretrain").path.exists() and not there("pretrain")
+    if begun and ("finetune" in stages or "probe" in stages):
+        raise InputError(
+            f"The stage pretrain has begun in {folder.path} and is not finished: "
+            "--stages should have it too, or --workdir be another folder"
+        )
     finetuned = folder.stage("finetune").path.exists()
     if "pretrain" in stages and finetuned and not folder.stage("pretrain").done:
         raise InputError(
@@ -186,17 +196,18 @@ def run_pipeline(config, command, say=print):
     keras.config.set_dtype_policy(config.run.precision)
     if config.run.deterministic:
         compute_repeatably()
-    with stops_on_signals():
+    with stops_on_signals() as listen:
         run = dataclasses.replace(prepare(config), say=say)
-        if config.run.plan:
-            run.say(plan_stages(run))
-            return run
+        listen()  # workers' strategy has taken SIGTERM for itself
         if not run.is_chief:
             run = dataclasses.replace(run, say=lambda text: None)
-        with one_line_errors(run.folder.path):
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(one_line_errors(run.folder.path))
+            if config.run.plan:
+                run.say(plan_stages(run))
+                return run
             if run.is_chief:
-                with input_errors():
-                    run.folder.open(config, command)
+                stack.enter_context(run.folder.opened(config, command))
             return run_stages(run)
 
 
@@ -204,11 +215,14 @@ def plan_stages(run):
     """Takes a few steps of each training stage; returns what a person should know."""
     found = {}
     for name in run.config.run.stage_names():
-        if name in TRAINING and not run.folder.stage(name).done:
-            found[name] = plan.measure(TRAINING[name].prepare(run, fresh=True))
+        folder = run.folder.stage(name)
+        if name in TRAINING and not folder.done:
+            training = TRAINING[name].prepare(run, fresh=True)
+            found[name] = plan.measure(training, folder.path)
     if not found:
         return "Nothing is left to train."
-    return plan.describe(found, run.config.run.keep_checkpoints + 1)
+    # Besides the latest: the best, and the one that is being written.
+    return plan.describe(found, run.config.run.keep_checkpoints + 2)
 
 
 @contextlib.contextmanager
@@ -218,7 +232,7 @@ def one_line_errors(folder):
         yield
     except (CheckpointError, NonFiniteLossError, WeightsError) as error:
         raise InputError(str(error)) from error
-    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+    except WORKER_ENDED as error:
         raise InputError(
             "another worker of this run has ended: start all of them again, and the "
             "same commands continue"
@@ -228,10 +242,17 @@ def one_line_errors(folder):
             f"{error.filename or folder}: {error.strerror or error}. What was kept is "
             "whole: the same command continues"
         ) from error
+    except tf.errors.ResourceExhaustedError as error:
+        reason = str(error).splitlines()[0]
+        advice = "What was kept is whole: the same command continues"
+        if "No space left" not in reason:
+            advice = "Less memory: smaller batches, --..._batch_parts, --rematerialize"
+        raise InputError(f"{folder}: {reason}. {advice}") from error
 
 
 def run_stages(run):
     """Runs the stages in a folder that is open; returns the `Run`."""
+    check_workers(run)
     run, say = check_images(run), run.say
     if run.is_chief:
         run.folder.keep_split(run.data.split)
@@ -242,9 +263,27 @@ def run_stages(run):
         f"and {len(test) if test else 0} test images; run in {run.folder.path}"
     )
     for name in run.config.run.stage_names():
+        if name in TRAINING:
+            check_workers(run)
         run_stage(run, name)
         meet(run.strategy)  # what the chief has written is there for all
     return run
+
+
+def check_workers(run):
+    """Refuses workers that would not train the same network on the same images."""
+    meet(run.strategy)  # the chief has opened the folder
+    settings = str(run.config.flags(identity_only=True))
+    labeled = run.data.split.labeled.tolist()
+    try:
+        found = run.folder.description()
+    except OSError:
+        found = ""
+    if not meet(run.strategy, f"{settings} {labeled} {found}"):
+        raise InputError(
+            "the workers of this run differ: all need the same flags, the same data "
+            f"and one folder that they share. Here --workdir={run.folder.path}"
+        )
 
 
 def check_images(run):
@@ -285,7 +324,8 @@ def train_stage(run, name):
     if run.folder.stage(name).done:
         run.say(f"{name}: done before")
         return
-    training = TRAINING[name].prepare(run)
+    with input_errors():
+        training = TRAINING[name].prepare(run)
     run.train(training, name)
     if run.is_chief:
         TRAINING[name].keep(run, training.model)

@@ -1,11 +1,15 @@
 """How long will a run take, and what will it need? Measured before it starts."""
 
+import contextlib
+import pathlib
 import resource
 import time
 
 import keras
 
 from semivit_tf.evaluation.tables import text_table
+from semivit_tf.training.checkpoints import Checkpoints
+from semivit_tf.training.distribution import distributed
 from semivit_tf.training.progress import clock
 
 TIMED_STEPS = 3
@@ -21,23 +25,27 @@ class Clock(keras.callbacks.Callback):
         self.times.append(time.monotonic())
 
 
-def measure(training):
+def measure(training, folder):
     """Takes a few steps; returns what a stage needs.
 
     Args:
         training: `Training`.
+        folder: Path of the stage, which may have begun.
 
     Returns:
-        Dict of `parameters`, `steps`, `images_per_second`, `seconds` in all, of them
-        `first_step`, and the `bytes` of a checkpoint.
+        Dict of `parameters`, `steps` that are left, `images_per_second`, `seconds` in
+        all, of them `first_step`, the most `memory`, and the `bytes` of a checkpoint.
     """
     model, watch = training.model, Clock()
     model.gated = False  # nobody knows how many images will count: as if all did
-    model.optimizer.build(model.trainable_variables)
+    strategy = model.distribute_strategy
+    forget_peak_memory()
+    with strategy.scope():
+        model.optimizer.build(model.trainable_variables)
     # What moves a teacher belongs to a step; what looks at it after an epoch does not.
     moving = [c for c in training.callbacks if hasattr(c, "momentum_at")]
     model.fit(
-        training.stream(0),
+        distributed(strategy, training.stream, 0),
         steps_per_epoch=1 + TIMED_STEPS,
         callbacks=[*moving, watch],
         shuffle=False,
@@ -45,7 +53,8 @@ def measure(training):
     )
     first = watch.times[1] - watch.times[0]
     step = (watch.times[-1] - watch.times[1]) / TIMED_STEPS
-    steps = training.epochs * training.steps_per_epoch
+    done = Checkpoints(folder / "checkpoints").position().step
+    steps = training.epochs * training.steps_per_epoch - done
     state = {id(v): v for v in (*model.variables, *model.optimizer.variables)}
     trained = sum(v.shape.num_elements() for v in _values(model.trainable_variables))
     return {
@@ -53,7 +62,8 @@ def measure(training):
         "steps": steps,
         "images_per_second": training.images_per_step / step,
         "first_step": first,
-        "seconds": first + step * (steps - 1),
+        "seconds": first + step * max(0, steps - 1),
+        "memory": peak_memory(),
         "bytes": sum(
             v.shape.num_elements() * v.dtype.size for v in _values(state.values())
         ),
@@ -64,9 +74,19 @@ def _values(variables):
     return [variable.value for variable in variables]
 
 
+def forget_peak_memory():
+    """Counts the most memory anew from here, where the system lets one (Linux)."""
+    with contextlib.suppress(OSError):
+        pathlib.Path("/proc/self/clear_refs").write_text("5")
+
+
 def peak_memory():
     """Returns the most memory that this process has held, in bytes (Linux)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    status = pathlib.Path("/proc/self/status")
+    if status.exists():
+        lines = [line.split() for line in status.read_text().splitlines()]
+        return next(int(line[1]) * 1024 for line in lines if line[0] == "VmHWM:")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def describe(found, kept):
@@ -74,7 +94,7 @@ def describe(found, kept):
 
     Args:
         found: Dict of stage to what `measure` returned.
-        kept: Integer. Checkpoints that are kept of each stage, the best included.
+        kept: Integer. Checkpoints that there may be of each stage at once.
     """
     rows = [
         (
@@ -83,15 +103,17 @@ def describe(found, kept):
             plan["steps"],
             f"{plan['images_per_second']:.1f}",
             clock(plan["seconds"]),
+            f"{plan['memory'] / 1e9:.2f} GB",
             f"{plan['bytes'] * kept / 1e6:.1f} MB",
         )
         for stage, plan in found.items()
     ]
-    header = ("stage", "trained", "steps", "images/s", "time", "checkpoints")
+    columns = ("images/s", "time", "memory", "checkpoints")
+    header = ("stage", "trained", "steps left", *columns)
     seconds = clock(sum(plan["seconds"] for plan in found.values()))
     disk = sum(plan["bytes"] for plan in found.values()) * kept / 1e6
     return (
         f"{text_table(header, rows)}\n\n"
-        f"Training takes about {seconds}, {disk:.1f} MB for checkpoints, and up to now "
-        f"{peak_memory() / 1e9:.2f} GB of memory of this process."
+        f"Training takes about {seconds} and {disk:.1f} MB for checkpoints. Memory is "
+        "that of this process, without what is held by an accelerator."
     )

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from semivit_tf.backbones import find_family
 from semivit_tf.evaluation.features import extract_features
 from semivit_tf.evaluation.linear_probe import linear_probe
 from semivit_tf.evaluation.nearest_neighbors import PUBLISHED_COUNTS, vote_of_neighbors
@@ -31,7 +32,8 @@ def encoder(run):
         load_weights(network, pretrained.weights("encoder"))
         return f"{pretrain.STAGE} {pretrained.summary()['method']}", network
     if run.config.backbone.init_from is None:
-        return "untrained", pretrain.encoder(run)
+        vit = find_family(run.config.backbone.backbone) == "vit"
+        return "untrained", pretrain.encoder(run) if vit else run.backbone()
     network = run.backbone()
     run.load_initial(network)
     return run.config.backbone.init_from, network

@@ -112,7 +112,7 @@ class Run:
         earlier = TRAINING_STAGES[: TRAINING_STAGES.index(stage)]
         asked = self.config.run.stage_names()
         return not any(
-            name in asked or self.folder.stage(name).path.exists() for name in earlier
+            name in asked or self.folder.stage(name).done for name in earlier
         )
 
     @property

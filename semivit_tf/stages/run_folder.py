@@ -1,5 +1,7 @@
 """What does a run leave behind, and may this run go on in that folder?"""
 
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -9,7 +11,7 @@ from importlib import metadata
 
 from semivit_tf.config.run import Config
 from semivit_tf.config.settings import InputError
-from semivit_tf.whole_file import open_whole
+from semivit_tf.whole_file import forget_unfinished, open_whole
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "safetensors")
 
@@ -103,7 +105,23 @@ class RunFolder:
                 f"--workdir={self.path} cannot be written to: {error.strerror}"
             ) from error
 
-    def open(self, config, command):
+    @contextlib.contextmanager
+    def opened(self, config, command):
+        """Holds the folder for this process, and removes what a killed one left."""
+        self.create(config, command)
+        with (self.path / "config.json").open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise InputError(
+                    f"--workdir={self.path} is in use by another process"
+                ) from error
+            except OSError:
+                pass  # a file system without locks
+            forget_unfinished(self.path)
+            yield
+
+    def create(self, config, command):
         """Creates the folder and writes what the run is, unless it is there already."""
         self.path.mkdir(parents=True, exist_ok=True)
         if not (self.path / "config.json").exists():
@@ -145,4 +163,18 @@ class RunFolder:
     def read_json(self, name):
         """Returns what `write_json` wrote, or None."""
         file = self.path / name
-        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+        if not file.exists():
+            return None
+        try:
+            return json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(
+                f"{file} cannot be understood ({error}): without it, the same command "
+                "makes it again"
+            ) from error
+
+    def description(self):
+        """Returns what all workers that share the folder should see in it."""
+        files = [*self.path.glob("*/DONE"), *self.path.glob("*/checkpoints/step-*")]
+        names = sorted(str(path.relative_to(self.path)) for path in files)
+        return (self.path / "config.json").read_text(encoding="utf-8") + str(names)

@@ -1,6 +1,7 @@
 """Stage 3: the fine-tuned classifier learns on, from labelled and unlabelled images."""
 
 from semivit_tf.methods.ema_teacher import EMATeacher
+from semivit_tf.methods.semi_supervised import reason_for_all_rows
 from semivit_tf.methods.semi_vit import SemiViT
 from semivit_tf.stages.training import Training
 from semivit_tf.training.schedules import Cosine
@@ -31,7 +32,13 @@ def batches(run):
 
 def network(run):
     """Builds the student, a classifier like that of stage 2."""
-    return run.classifier(run.config.semi)
+    student = run.classifier(run.config.semi)
+    if run.config.semi.gated == "on":
+        strategy = type(run.strategy).__name__
+        reason = reason_for_all_rows(student, run.compiles_by_xla(True), strategy)
+        if reason:
+            raise ValueError(f"--semi_gated=on cannot be had: {reason}")
+    return student
 
 
 def start(run, model):

@@ -16,6 +16,7 @@ import keras
 
 from semivit_tf.training.stopping import Stopped
 from semivit_tf.training.weight_files import (
+    CheckpointError,
     check_fit,
     read_arrays,
     read_metadata,
@@ -64,25 +65,43 @@ class Checkpoints:
             value: Float, the higher the better.
         """
         path = self.folder / f"best-{name}.safetensors"
-        if path.exists() and _found(read_metadata(path))["value"] >= value:
+        if path.exists() and _found(read_metadata(path), path)["value"] >= value:
             return
         write_arrays(path, _arrays(model), _metadata(position, value=value))
 
     def restore(self, model):
         """Loads the latest state; returns its `Position`, or that of the start."""
-        paths = self.paths()
-        if not paths:
-            return Position()
-        arrays, metadata = read_arrays(paths[-1])
+        path, arrays, position = self._latest()
+        if path is None:
+            return position
         # What a single replica wrote, or a replica that is no more, is not looked for.
         first = {name: array for name, array in arrays.items() if "@" not in name}
         variables = _variables(model)
-        check_fit(variables, first, paths[-1])
+        check_fit(variables, first, path)
         for name, variable in variables.items():
             for number, copy in enumerate(_copies(model, variable)):
                 copy.assign(arrays.get(f"{name}@{number}", first[name]))
-        found = _found(metadata)
-        return Position(found["epoch"], found["step"])
+        return position
+
+    def position(self):
+        """Returns the `Position` of the latest state, or that of the start."""
+        return self._latest()[2]
+
+    def _latest(self):
+        """Returns the path, arrays and position of the latest file that can be read."""
+        failure = None
+        for path in reversed(self.paths()):
+            try:
+                arrays, metadata = read_arrays(path)
+                found = _found(metadata, path)
+                return path, arrays, Position(found["epoch"], found["step"])
+            except CheckpointError as error:
+                failure = failure or error
+        if failure:
+            raise CheckpointError(
+                f"{failure}. Without the files in {self.folder} the stage begins anew"
+            )
+        return None, {}, Position()
 
 
 def _metadata(position, **more):
@@ -90,8 +109,11 @@ def _metadata(position, **more):
     return {"position": json.dumps({**dataclasses.asdict(position), **more})}
 
 
-def _found(metadata):
-    return json.loads(metadata["position"])
+def _found(metadata, path):
+    try:
+        return json.loads(metadata["position"])
+    except (KeyError, ValueError) as error:
+        raise CheckpointError(f"{path} does not say how far it is") from error
 
 
 def _variables(model):

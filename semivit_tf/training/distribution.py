@@ -1,10 +1,14 @@
 """Over which devices is a training step spread?"""
 
+import json
 import os
+import zlib
 
 import tensorflow as tf
 
 STRATEGIES = ("none", "mirrored", "multi_worker", "tpu")
+# What the others see when a worker is no more.
+WORKER_ENDED = (tf.errors.UnavailableError, tf.errors.AbortedError)
 
 
 def create_strategy(name, logical_cpus=1, tpu=None):
@@ -65,11 +69,28 @@ def _multi_worker():
             "variable TF_CONFIG, which names the machines. Received: no TF_CONFIG"
         )
     try:
+        _check_workers(json.loads(os.environ["TF_CONFIG"]))
         return tf.distribute.MultiWorkerMirroredStrategy()
     except (ValueError, RuntimeError, tf.errors.OpError) as error:
         raise ValueError(
             f"TF_CONFIG cannot be used: {' '.join(str(error).split())}"
         ) from error
+
+
+def _check_workers(config):
+    """Refuses what does not say all machines and which of them this one is."""
+    cluster = config.get("cluster") if isinstance(config, dict) else None
+    if not isinstance(cluster, dict) or not cluster:
+        raise ValueError('it should hold {"cluster": {"worker": ["host:port", ...]}}')
+    for kind, addresses in cluster.items():
+        named = isinstance(addresses, list) and all(
+            isinstance(address, str) for address in addresses
+        )
+        if not named:
+            raise ValueError(f"its {kind} should be a list of host:port")
+    task = config.get("task")
+    if not isinstance(task, dict) or not {"type", "index"} <= set(task):
+        raise ValueError('it should hold {"task": {"type": "worker", "index": 0}}')
 
 
 def workers(strategy):
@@ -83,17 +104,18 @@ def workers(strategy):
     return first + (resolver.task_id or 0), chiefs + len(spec.get("worker", []))
 
 
-def meet(strategy):
-    """Waits until all workers have come here."""
+def meet(strategy, text=""):
+    """Waits until all workers have come here; returns whether all say the same."""
     if workers(strategy)[1] == 1:
-        return
+        return True
+    number = zlib.crc32(text.encode())
 
     @tf.function
-    def count():
-        here = strategy.run(lambda: tf.constant(1.0))
+    def total():
+        here = strategy.run(lambda: tf.constant(number, tf.float64))
         return strategy.reduce("SUM", here, axis=None)
 
-    count()
+    return float(total()) == float(number) * strategy.num_replicas_in_sync
 
 
 def distributed(strategy, stream, step):
@@ -124,6 +146,7 @@ def distributed(strategy, stream, step):
 
 
 def _tpu(name):
+    called = f"named {name!r}" if name else "(--tpu names it)"
     try:
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name or "")
         tf.config.experimental_connect_to_cluster(resolver)
@@ -131,7 +154,7 @@ def _tpu(name):
     except Exception as error:  # whatever the search for a TPU raises, none was found
         reason = str(error).strip().splitlines()
         raise ValueError(
-            f"strategy=tpu found no TPU named {name!r}: {(reason or [error])[0]}"
+            f"strategy=tpu found no TPU {called}: {(reason or [error])[0]}"
         ) from error
     return tf.distribute.TPUStrategy(resolver)
 

@@ -5,12 +5,20 @@ import gc
 import traceback
 
 from semivit_tf.training.checkpoints import Checkpoints, SaveCheckpoints
-from semivit_tf.training.distribution import distributed, workers
+from semivit_tf.training.distribution import WORKER_ENDED, distributed, workers
 from semivit_tf.training.metrics_log import MetricsLog
 from semivit_tf.training.non_finite import StopOnNonFiniteLoss
 from semivit_tf.training.progress import Progress
 from semivit_tf.training.running_means import KeepRunningMeans
-from semivit_tf.training.stopping import StopBetweenSteps, finishing_first
+from semivit_tf.training.stopping import (
+    PassStopOn,
+    SharedStopRequest,
+    Stopped,
+    finishing_first,
+)
+
+# With several workers: it is there when one of them was asked to stop.
+_STOP = ".stop"
 
 _SHOWN = (
     "loss",
@@ -45,6 +53,23 @@ def portions(position, epochs, steps_per_epoch):
         epoch += 1
     if epoch < epochs:
         yield epoch * steps_per_epoch, epoch, epochs, steps_per_epoch
+
+
+@contextlib.contextmanager
+def stopped_together(request):
+    """Raises `Stopped` where another worker has stopped, as all were asked to.
+
+    Args:
+        request: `SharedStopRequest`.
+    """
+    try:
+        yield
+    except WORKER_ENDED as error:
+        if request.made:
+            raise Stopped from error
+        raise
+    if request.made:
+        raise Stopped
 
 
 @contextlib.contextmanager
@@ -97,17 +122,22 @@ def train(
         callbacks: Further callbacks.
     """
     strategy = model.distribute_strategy
-    chief = workers(strategy)[0] == 0
+    number, count = workers(strategy)
+    chief = number == 0
+    if chief:
+        (folder / _STOP).unlink(missing_ok=True)
     with strategy.scope():
         model.optimizer.build(model.trainable_variables)
         checkpoints = Checkpoints(folder / "checkpoints", keep_checkpoints)
         start = checkpoints.restore(model)
     non_finite = StopOnNonFiniteLoss(stage)
     with (
-        finishing_first() as request,
+        finishing_first() as own_request,
         contextlib.ExitStack() as stack,
         iterators_ended(),
     ):
+        request = SharedStopRequest(own_request, folder / _STOP if count > 1 else None)
+        stack.enter_context(stopped_together(request))
         save = SaveCheckpoints(
             checkpoints,
             start,
@@ -125,7 +155,7 @@ def train(
             progress = Progress(stage, epochs, steps_per_epoch, _SHOWN, start.step)
             told += [log, save, progress]
         else:
-            told.append(StopBetweenSteps(request))
+            told.append(PassStopOn(request))
         for step, initial_epoch, last_epoch, steps in portions(
             start, epochs, steps_per_epoch
         ):

@@ -6,6 +6,7 @@ import pathlib
 import keras
 import tensorflow as tf
 
+from semivit_tf.training.weight_files import CheckpointError
 from semivit_tf.whole_file import open_whole
 
 
@@ -29,10 +30,18 @@ class MetricsLog(keras.callbacks.Callback):
             lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
             whole = [line for line in lines if line.endswith("\n")]
             with open_whole(self.path) as file:
-                for line in whole:
-                    if json.loads(line)["epoch"] <= initial_epoch:
-                        file.write(line)
+                file.writelines(
+                    line for line in whole if self._epoch(line) <= initial_epoch
+                )
         self.writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
+
+    def _epoch(self, line):
+        try:
+            return json.loads(line)["epoch"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"{self.path} has a line that cannot be understood: {line.strip()[:80]}"
+            ) from error
 
     def __enter__(self):
         return self

@@ -22,11 +22,38 @@ class StopRequest:
     made = False
 
 
-class StopBetweenSteps(keras.callbacks.Callback):
-    """Raises `Stopped` after a step, where somebody has asked for it.
+class SharedStopRequest:
+    """Whether any worker of a run was asked to stop: a file in their folder says so.
+
+    The chief keeps the state and stops; without it the others cannot go on.
 
     Args:
-        request: `StopRequest`.
+        request: `StopRequest` of this worker.
+        path: Path of the file; None where there are no others.
+    """
+
+    def __init__(self, request, path=None):
+        self.request = request
+        self.path = path
+
+    def tell(self):
+        """Tells the others, if this worker was asked."""
+        if self.request.made and self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.touch()
+
+    @property
+    def made(self):
+        """Whether to stop; the others are told."""
+        self.tell()
+        return self.request.made or (self.path is not None and self.path.exists())
+
+
+class PassStopOn(keras.callbacks.Callback):
+    """Tells the chief after a step, where this worker was asked to stop.
+
+    Args:
+        request: `SharedStopRequest`.
     """
 
     def __init__(self, request):
@@ -34,8 +61,7 @@ class StopBetweenSteps(keras.callbacks.Callback):
         self.request = request
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.request.made:
-            raise Stopped
+        self.request.tell()
 
 
 _waiting = []  # the request of the work that is finished first, if there is any
@@ -50,14 +76,22 @@ def _answer(number, frame):
 
 @contextlib.contextmanager
 def stops_on_signals():
-    """Lets SIGTERM and Ctrl-C raise `Stopped`, unless the process ignores them."""
+    """Lets SIGTERM and Ctrl-C raise `Stopped`, unless the process ignores them.
+
+    Gives a function to call after a library may have taken the signals for itself.
+    """
     before = {}
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
             if signal.getsignal(number) is not signal.SIG_IGN:
                 before[number] = signal.signal(number, _answer)
+
+    def listen():
+        for number in before:
+            signal.signal(number, _answer)
+
     try:
-        yield
+        yield listen
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,5 +1,6 @@
 """The command line: help at once, all stages, wrong input in one line."""
 
+import fcntl
 import json
 import pathlib
 import subprocess
@@ -219,6 +220,9 @@ def test_a_stopped_run_continues_from_its_checkpoint(finished, tmp_path, monkeyp
         (["--xla=on", "--strategy=mirrored"], "--xla=on excludes"),
         (["--xla=on", "--deterministic"], "--xla=on excludes --deterministic"),
         (["--data_dir=/data"], "need no `data_dir`"),
+        (["--xla=on", "--semi_gated=on"], "--semi_gated=on cannot be had: XLA needs"),
+        (["--stages=probe", "--heads=3"], "`heads` should divide `width`"),
+        (["--stages=probe", "--init_from=absent.pth"], "absent.pth does not exist"),
         (["--strong_layer=keras.Dense"], "keras.Dense needs arguments"),
     ],
 )
@@ -250,9 +254,43 @@ def test_a_served_version_is_not_replaced_by_other_weights(tmp_path, capsys):
     assert versions == ["1", "2"]
 
 
-def test_a_kill_while_the_folder_is_made_does_not_lock_it(tmp_path):
-    (tmp_path / ".config.json.abc").write_text("{")
+def test_what_a_killed_process_was_writing_goes_away(tmp_path):
+    own, kept = tmp_path / ".config.json.ab0_9xyz", tmp_path / ".gitignore"
+    for path in (own, kept):
+        path.write_text("{")
     assert run(f"--workdir={tmp_path}", "--stages=finetune") == 0
+    library = tmp_path / "finetune" / "checkpoints" / ".tmpAb09Xz"
+    library.write_text("{")
+    assert run(f"--workdir={tmp_path}", "--stages=finetune") == 0
+    assert kept.exists() and not own.exists() and not library.exists()
+
+
+def test_a_folder_holds_one_run_at_a_time(tmp_path, capsys):
+    assert run(f"--workdir={tmp_path}", "--stages=finetune") == 0
+    with (tmp_path / "config.json").open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert run(f"--workdir={tmp_path}", "--stages=evaluate") == 2
+        assert "is in use by another process" in capsys.readouterr().err
+    assert run(f"--workdir={tmp_path}", "--stages=evaluate") == 0
+
+
+def test_a_broken_evaluation_is_named(tmp_path, capsys):
+    assert run(f"--workdir={tmp_path}", "--stages=finetune,evaluate") == 0
+    (tmp_path / "evaluation.json").write_text('{"part')
+    capsys.readouterr()
+    assert run(f"--workdir={tmp_path}", "--stages=evaluate") == 2
+    line = capsys.readouterr().err
+    assert "evaluation.json cannot be understood" in line and line.count("\n") == 1
+
+
+def test_pretraining_that_has_begun_is_not_passed_over(tmp_path, capsys):
+    assert run(f"--workdir={tmp_path}", "--stages=pretrain") == 0
+    (tmp_path / "pretrain" / "DONE").unlink()
+    capsys.readouterr()
+    for stage in ("probe", "finetune"):
+        line = error(capsys, f"--workdir={tmp_path}", f"--stages={stage}")
+        assert "pretrain has begun" in line and "is not finished" in line
+    assert not (tmp_path / "finetune").exists()
 
 
 def test_broken_weights_are_named(tmp_path, capsys):

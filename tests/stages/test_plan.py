@@ -1,8 +1,11 @@
 """A plan says what is to come, and leaves nothing behind."""
 
 import re
+import subprocess
+import sys
 
-from tests.stages.test_cli import run
+from semivit_tf.training.weight_files import read_arrays, write_arrays
+from tests.stages.test_cli import ROOT, TINY, run
 
 
 def test_a_plan_counts_what_is_to_come(tmp_path, capsys):
@@ -18,7 +21,29 @@ def test_a_plan_counts_what_is_to_come(tmp_path, capsys):
         "28",
     ]
     assert all(float(rows[name][4]) > 0 for name in ("pretrain", "semi_finetune"))
-    assert re.search(r"Training takes about \d+:\d\d, [\d.]+ MB", output)
+    assert re.search(r"Training takes about \d+:\d\d and [\d.]+ MB", output)
+    gigabytes = [float(rows[name][6]) for name in ("pretrain", "semi_finetune")]
+    assert all(0.1 < one < 10 for one in gigabytes)
+
+
+def test_only_what_is_left_is_planned_and_on_all_replicas(tmp_path):
+    def ask(*flags):
+        command = [sys.executable, ROOT / "main.py", *TINY, "--stages=finetune"]
+        command += ["--finetune_epochs=40", f"--workdir={tmp_path}", *flags]
+        return subprocess.run(command, capture_output=True, text=True, check=True)
+
+    replicas = ("--strategy=mirrored", "--logical_cpus=2")
+    ask(*replicas)
+    (tmp_path / "finetune" / "DONE").unlink()
+    checkpoint = next((tmp_path / "finetune" / "checkpoints").glob("step-*40.*"))
+    arrays, metadata = read_arrays(checkpoint)
+    write_arrays(checkpoint, arrays, {"position": '{"epoch": 33, "step": 33}'})
+    row = next(
+        line.split()
+        for line in ask(*replicas, "--plan").stdout.splitlines()
+        if line.startswith("finetune")
+    )
+    assert row[3] == "7"
 
 
 def test_what_is_done_is_not_planned(tmp_path, capsys):

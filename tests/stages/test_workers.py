@@ -32,16 +32,19 @@ def free_ports(count):
     return ports
 
 
-def start_both(folder, *flags):
+def start_both(folder, *flags, others=None):
+    """Starts both; the second may get flags of its own."""
     addresses = [f"localhost:{port}" for port in free_ports(2)]
     processes = []
     for number in range(2):
+        flags = flags if number == 0 or others is None else others
         task = {"type": "worker", "index": number}
         config = {"cluster": {"worker": addresses}, "task": task}
-        command = [sys.executable, str(ROOT / "main.py"), *FLAGS, *flags]
+        command = [sys.executable, str(ROOT / "main.py"), *FLAGS]
+        command += ["--strategy=multi_worker", f"--workdir={folder}", *flags]
         processes.append(
             subprocess.Popen(
-                [*command, "--strategy=multi_worker", f"--workdir={folder}"],
+                command,
                 env={**os.environ, "TF_CONFIG": json.dumps(config)},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -94,6 +97,45 @@ def test_an_ended_worker_ends_the_other_and_both_continue(tmp_path):
     output, _ = end_both(start_both(tmp_path, *flags))
     assert "continued at step" in output
     assert len(losses(tmp_path)) == 60
+
+
+@pytest.mark.parametrize("asked", [0, 1])
+def test_a_worker_that_is_asked_to_stop_stops_all(tmp_path, asked):
+    """The chief, or the other."""
+    flags = ("--stages=finetune", "--finetune_epochs=400", "--checkpoint_seconds=900")
+    processes = start_both(tmp_path, *flags, "--finetune_minimum_learning_rate=0")
+    log = tmp_path / "finetune" / "metrics.jsonl"
+    while not log.exists() and processes[0].poll() is None:
+        time.sleep(0.05)
+    processes[asked].terminate()
+    end_both(processes)
+    assert not (tmp_path / "finetune" / "DONE").exists()
+    assert len(list((tmp_path / "finetune" / "checkpoints").glob("step-*"))) == 1
+
+
+@pytest.mark.parametrize("others", [["--finetune_epochs=5"], ["--workdir={other}"]])
+def test_workers_that_differ_do_not_train(tmp_path, others):
+    others = [flag.format(other=tmp_path / "other") for flag in others]
+    folder = tmp_path / "run"
+    both = start_both(
+        folder, "--stages=finetune", others=["--stages=finetune"] + others
+    )
+    for process in both:
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 2
+        assert "Traceback" not in errors
+        lines = errors.strip().splitlines()
+        assert "workers of this run differ" in lines[-1] or "has ended" in lines[-1]
+    assert not (folder / "finetune").exists()
+
+
+@pytest.mark.parametrize("config", ["", "{}", "[]", '{"cluster": {"worker": 5}}'])
+def test_a_wrong_description_of_the_workers_is_refused(
+    config, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("TF_CONFIG", config)
+    line = error(capsys, "--strategy=multi_worker", f"--workdir={tmp_path / 'run'}")
+    assert "TF_CONFIG cannot be used" in line
 
 
 def test_workers_have_to_be_named(tmp_path, capsys, monkeypatch):
