@@ -162,6 +162,8 @@ class MAE(Method):
         self.decoder.build((None, 1 + self.visible, backbone.width))
         self.built = True
 
+    normalized = "tokens"  # each by the last norm, whatever the backbone's pooling
+
     def encode(self, images, shuffle, training=False):
         """Encodes the first `visible` patches of an order: `[B, 1 + M, D]`."""
         tokens = self.backbone.patch_tokens(images)

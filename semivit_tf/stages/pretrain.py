@@ -66,19 +66,22 @@ def watch(run, model):
     name, network = METHODS[run.config.pretrain.method].kept(model)
     data = run.data
     epochs = validated_epochs(run.config.pretrain.epochs, run.config.run.validations)
-    shown = data.as_evaluated(evenly(data.split.labeled, _SHOWN))
+    labeled = data.split.labeled
+    known = labeled if len(labeled) else data.image_indices
+    shown = data.as_evaluated(evenly(known, _SHOWN))
     images = np.concatenate([np.asarray(images) for images, _ in shown])
-    return [
-        NeighborAccuracy(
+    watching = [Pictures(run.folder.stage(STAGE).path, images, model.pictures, epochs)]
+    if len(labeled):
+        neighbors = NeighborAccuracy(
             name,
             lambda images: network(images, training=False),
-            data.as_evaluated(evenly(data.split.labeled, _WATCHED)),
+            data.as_evaluated(evenly(labeled, _WATCHED)),
             data.validation(),
             run.num_classes,
             epochs,
-        ),
-        Pictures(run.folder.stage(STAGE).path, images, model.pictures, epochs),
-    ]
+        )
+        watching.insert(0, neighbors)
+    return watching
 
 
 def prepare(run, fresh=False):
@@ -110,5 +113,7 @@ def prepare(run, fresh=False):
 def keep(run, model):
     """Keeps the encoder."""
     settings, folder = run.config.pretrain, run.folder.stage(STAGE)
-    save_weights(METHODS[settings.method].kept(model)[1], folder.weights("encoder"))
+    network = METHODS[settings.method].kept(model)[1]
+    # Both methods normalise each token, whatever the pooling of later stages.
+    save_weights(network, folder.weights("encoder"), normalized="tokens")
     folder.finish(method=settings.method)

@@ -1,5 +1,6 @@
 """What does stage 1 need for a masked autoencoder?"""
 
+from semivit_tf.config.settings import InputError
 from semivit_tf.methods.mae import MAE
 
 
@@ -11,7 +12,7 @@ def encoder(run):
 def network(run, steps_per_epoch):
     """Builds the masked autoencoder."""
     settings = run.config.pretrain
-    return MAE(
+    model = MAE(
         encoder(run),
         mask_ratio=settings.mask_ratio,
         decoder_width=settings.decoder_width,
@@ -19,6 +20,13 @@ def network(run, steps_per_epoch):
         decoder_heads=settings.decoder_heads,
         normalize_targets=settings.normalize_targets,
     )
+    tokens = model.backbone.grid[0] * model.backbone.grid[1]
+    if model.visible == tokens:
+        raise InputError(
+            f"--pretrain_mask_ratio should hide some of {tokens} patches. "
+            f"Received: {settings.mask_ratio}"
+        )
+    return model
 
 
 def optimizer(run, model, steps_per_epoch):
@@ -39,7 +47,7 @@ def callbacks(run, steps_per_epoch):
 
 def start(run, model):
     """Loads `--init_from`: the encoder, and the decoder if the file has one."""
-    run.load_initial(model, allow_missing=True)
+    run.load_initial(model, allow_missing=("decoder/",))
 
 
 def kept(model):

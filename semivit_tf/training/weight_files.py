@@ -30,9 +30,26 @@ def weight_names(model):
     return names
 
 
-def save_weights(model, path):
-    """Writes the weights of a network, and nothing else, to a `.safetensors` file."""
-    write_arrays(path, {n: w.numpy() for n, w in weight_names(model).items()})
+# Metadata of a file: what the last norm of the network acted on.
+NORMALIZED = "semivit_tf.normalized"
+_NORMALIZED_BY = {"class_token": "tokens", "mean": "mean"}
+
+
+def save_weights(model, path, normalized=None):
+    """Writes the weights of a network, and nothing else, to a `.safetensors` file.
+
+    Args:
+        model: A built network.
+        path: File.
+        normalized: `"tokens"` or `"mean"`: what the last norm acted on, where neither
+            the model's `normalized` nor the backbone's `pooling` says it.
+    """
+    pooling = getattr(getattr(model, "backbone", model), "pooling", None)
+    known = getattr(model, "normalized", _NORMALIZED_BY.get(pooling))
+    normalized = normalized or known
+    metadata = {NORMALIZED: normalized} if normalized else {}
+    arrays = {name: weight.numpy() for name, weight in weight_names(model).items()}
+    write_arrays(path, arrays, metadata)
 
 
 def load_weights(model, path, skip=()):

@@ -27,6 +27,8 @@ NETWORKS = (
 WHOLE = "the whole file"
 # What our files say in their metadata: the rows and columns of the position table.
 GRID = "semivit_tf.grid"
+# And what the last norm acted on, as `save_weights` writes it.
+NORMALIZED = "semivit_tf.normalized"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,10 +39,13 @@ class CheckpointFile:
         networks: Dict from a key of the file to a dict of name to `StoredArray`.
         grid: Tuple `(rows, columns)` of the position table, or None where the file
             does not say it.
+        normalized: `"tokens"` or `"mean"`, what the last norm acted on, or likewise
+            None.
     """
 
     networks: dict
     grid: tuple | None = None
+    normalized: str | None = None
 
 
 @contextlib.contextmanager
@@ -63,7 +68,9 @@ def open_checkpoint(path):
         elif start[8:9] == b"{":
             with safe_open(path, framework="numpy") as tensors:
                 content = find_networks(read_safetensors(tensors))
-                yield CheckpointFile(content, _grid(tensors.metadata() or {}))
+                metadata = tensors.metadata() or {}
+                normalized = metadata.get(NORMALIZED)
+                yield CheckpointFile(content, _grid(metadata), normalized)
         else:
             raise WeightsError(
                 "the file should start like one of torch, safetensors or numpy (.npz). "

@@ -77,6 +77,9 @@ class ConvNeXtNaming:
     def reason_to_drop(self, name):
         """Returns None: nothing of a file is rightly left out."""
 
+    def reason_against_norm(self, normalized):
+        """Returns None: there is one way to normalise features."""
+
     def reason_to_stay(self, name, dropped):
         """Returns None: nothing of ours rightly gets nothing."""
 

@@ -40,7 +40,15 @@ class Coverage:
         for title in ("missing", "unexpected"):
             if getattr(self, title):
                 lines.append(f"{title}: {few(getattr(self, title))}")
-        return "\n".join(lines)
+        return "\n".join(printable(line) for line in lines)
+
+
+def printable(text):
+    """Returns a text whose control characters are written out: names may hold any."""
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii")
+        for sign in text
+    )
 
 
 def few(names, most=3):

@@ -1,6 +1,7 @@
 """Which array of a file goes into which weight of a network?"""
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -9,10 +10,14 @@ from semivit_tf.weights.layouts import our_shape, to_ours
 from semivit_tf.weights.network import HEAD
 from semivit_tf.weights.weights_error import WeightsError
 
-# Wrappers of training code around a network, the outermost first.
-PREFIXES = ("module.", "_orig_mod.", "backbone.", "vit.", "deit.")
+# Wrappers of training code around a network.
+PREFIXES = ("module.", "model.", "_orig_mod.", "backbone.", "vit.", "deit.")
 PREFIXES += ("opt/", "target/", "params/")
 HEADS = ("auto", "keep", "drop")
+NORM = ("norm/gamma", "norm/beta")
+SKIPPED = "skipped, as asked"
+# Of position tables and patch kernels that are resized: larger ones are no such thing.
+MOST_ROWS = 2**14 + 1
 
 
 @dataclasses.dataclass
@@ -42,12 +47,12 @@ class Match:
 
 def unwrap(name):
     """Returns a published name without what training code put in front."""
-    for prefix in PREFIXES:
+    while prefix := next((p for p in PREFIXES if name.startswith(p)), ""):
         name = name.removeprefix(prefix)
     return name
 
 
-def match(network, arrays, head="auto", skip=()):
+def match(network, arrays, head="auto", skip=(), normalized=None):
     """Finds what of a file goes where.
 
     Args:
@@ -55,6 +60,7 @@ def match(network, arrays, head="auto", skip=()):
         arrays: Dict from a name in the file to its `StoredArray`.
         head: See `load_published`.
         skip: Tuple of prefixes of our names.
+        normalized: See `CheckpointFile`.
 
     Returns:
         A `Match`.
@@ -82,11 +88,15 @@ def match(network, arrays, head="auto", skip=()):
             result.unexpected.append(name)
     for ours in network.weights:
         if ours.startswith(skip):
-            result.leave_out(ours, "skipped, as asked", "skipped, as asked")
+            result.leave_out(ours, SKIPPED, SKIPPED)
         elif ours not in result.sources:
             reason = network.naming.reason_to_stay(ours, result.dropped)
             if reason:
                 result.fresh[ours] = reason
+    reason = network.naming.reason_against_norm(normalized)
+    for name in NORM:
+        if reason and name in result.sources:
+            result.leave_out(name, reason, network.naming.lacks_norm())
     if network.has_head:
         _settle_head(result, network, head)
     result.sources = {
@@ -105,6 +115,11 @@ def match(network, arrays, head="auto", skip=()):
 def _settle_head(result, network, head):
     """Decides whether the linear head of the file is taken."""
     if head == "keep":
+        if result.fresh.get(NORM[0], SKIPPED) != SKIPPED:
+            raise WeightsError(
+                "its head was trained on features that are normalised elsewhere: the "
+                "model's `pooling` should be that of the file"
+            )
         return
     there = here = None
     found = [result.sources.get(name) for name in HEAD]
@@ -112,7 +127,7 @@ def _settle_head(result, network, head):
         there = here = "the head should not be loaded"
     elif not all(found):
         there = here = "the file has no whole head"
-    elif "norm/gamma" in result.fresh:
+    elif NORM[0] in result.fresh:
         there = here = "the head was trained on features that are normalised elsewhere"
     else:
         there, here = _compare_heads(network, found)
@@ -162,7 +177,8 @@ def read(network, name, sources, resizer=None):
         shape = our_shape(layout, array.shape)
         fits = shape == expected
         if resizer is not None and shape is not None and 0 not in shape:
-            fits = shape[-1] == wanted[-1]
+            rows = math.prod(shape[:-1])
+            fits = shape[-1] == wanted[-1] and rows <= max(MOST_ROWS, wanted[0])
         if not fits:
             raise WeightsError(
                 f"{published} should fit {name} of shape {expected}. "

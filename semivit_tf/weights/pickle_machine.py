@@ -11,7 +11,7 @@ import pickletools
 
 from semivit_tf.weights.weights_error import WeightsError
 
-MOST_INSTRUCTIONS = 2_000_000
+MOST_WORK = 2_000_000  # instructions, and things given to functions
 # As keys, tuples would be hashed to their full depth.
 KEYS = (str, bytes, int, float, bool, type(None))
 
@@ -52,11 +52,10 @@ class PickleMachine:
         if not isinstance(stream, io.BytesIO):
             # Lengths are claims: only what is in memory already bounds them.
             raise TypeError("`stream` should be a BytesIO")
-        self.stack, self.memo = [], {}
+        self.stack, self.memo, self.spent = [], {}, 0
         try:
-            for count, (code, argument, _) in enumerate(pickletools.genops(stream)):
-                if count == MOST_INSTRUCTIONS:
-                    raise WeightsError("the pickle has too many instructions")
+            for code, argument, _ in pickletools.genops(stream):
+                self.spend(1)
                 self.step(code.name, argument)
         except (ValueError, IndexError, OverflowError) as error:
             if isinstance(error, WeightsError):
@@ -65,6 +64,12 @@ class PickleMachine:
         if len(self.stack) != 1 or self.stack[0] is _MARK:
             raise WeightsError("the pickle is damaged")
         return self.stack[0]
+
+    def spend(self, work):
+        """Counts work, of which there may be so much."""
+        self.spent += work
+        if self.spent > MOST_WORK:
+            raise WeightsError("the pickle has too many instructions")
 
     def step(self, name, argument):
         """Carries out one instruction."""
@@ -191,6 +196,9 @@ class PickleMachine:
         known = any(function is known for known in self.names.values())
         if not known or not callable(function) or type(arguments) is not tuple:
             raise WeightsError("the pickle calls what is no function")
+        # What is remembered can be given again and again.
+        sized = (thing for thing in arguments if isinstance(thing, list | tuple))
+        self.spend(sum(map(len, sized), len(arguments)))
         self.stack.append(function(*arguments))
 
     _newobj = _reduce

@@ -43,7 +43,8 @@ def load_published(
             `load_weights`.
         source_grid: Tuple `(rows, columns)` of the file's position table, where it
             cannot be told from its length.
-        allow_missing: Bool. Whether weights of the model may get nothing.
+        allow_missing: Bool. Whether weights of the model may get nothing. Or prefixes
+            of those that may, if all with that prefix do.
         allow_unexpected: Bool. Whether the file may hold weights that nothing knows.
 
     Returns:
@@ -71,7 +72,7 @@ def load_published(
             if twin is not None:
                 arrays[role], reports[role] = arrays[twin], reports[twin]
                 continue
-            found = match(target, file.networks[source], head, skip)
+            found = match(target, file.networks[source], head, skip, file.normalized)
             _refuse(found, allow_missing, allow_unexpected)
             grid = source_grid or file.grid
             arrays[role], resized = _read_all(target, found, grid)
@@ -97,15 +98,22 @@ def choose(networks, wanted, role):
 
 
 def _refuse(found, allow_missing, allow_unexpected):
-    if found.missing and not allow_missing:
+    prefixes = () if isinstance(allow_missing, bool) else tuple(allow_missing)
+    absent = tuple(
+        prefix
+        for prefix in prefixes
+        if not any(name.startswith(prefix) for name in found.sources)
+    )
+    missing = [name for name in found.missing if not name.startswith(absent)]
+    if missing and allow_missing is not True:
         raise WeightsError(
-            f"{len(found.missing)} weights of the model are missing: "
-            f"{few(found.missing)} (`allow_missing` leaves them as they are)"
+            f"{len(missing)} weights of the model are missing: {few(missing)} "
+            "(`load_published` leaves them as they are with `allow_missing`)"
         )
     if found.unexpected and not allow_unexpected:
         raise WeightsError(
-            f"{len(found.unexpected)} weights are unexpected: "
-            f"{few(found.unexpected)} (`allow_unexpected` leaves them out)"
+            f"{len(found.unexpected)} weights are unexpected: {few(found.unexpected)} "
+            "(`load_published` leaves them out with `allow_unexpected`)"
         )
 
 

@@ -13,7 +13,8 @@ class StoredArray:
     """An array that stays in its file until it is asked for.
 
     Attributes:
-        shape: Tuple of integers. Their product is no more than the file holds.
+        shape: Tuple of integers. Their product is no more than the file holds,
+            unpacked.
         load: Function of nothing that returns the array.
     """
 

@@ -26,6 +26,10 @@ STORAGES = {
 }
 # Objects of a training run that published files carry along.
 THROWN_AWAY = (
+    "__builtin__.frozenset",
+    "__builtin__.set",
+    "builtins.frozenset",
+    "builtins.set",
     "_codecs.encode",
     "argparse.Namespace",
     "numpy._core.multiarray.scalar",

@@ -16,7 +16,9 @@ from semivit_tf.weights.vit_names import (
 # What files call a norm that acts on each token.
 TOKEN_NORMS = ("norm.", "layernorm.", "Transformer/encoder_norm/")
 MEAN_NORM = "fc_norm."
+NORMALIZED = {True: "the mean of tokens", False: "tokens"}
 BEFORE_THE_MEAN = "it normalises tokens, the model's norm their mean"
+AFTER_THE_MEAN = "it normalises the mean of tokens, the model's norm tokens"
 
 
 class ViTNaming:
@@ -60,8 +62,19 @@ class ViTNaming:
         if name.startswith(TOKEN_NORMS) and self.norm_of_mean:
             return BEFORE_THE_MEAN
         if name.startswith(MEAN_NORM):
-            return "it normalises the mean of tokens, the model's norm tokens"
+            return AFTER_THE_MEAN
         return None
+
+    def reason_against_norm(self, normalized):
+        """Returns why the last norm of a file is not for the model's, or None.
+
+        Args:
+            normalized: What the file says that it acted on: `"tokens"`, `"mean"`, or
+                None.
+        """
+        if normalized in (None, "mean" if self.norm_of_mean else "tokens"):
+            return None
+        return BEFORE_THE_MEAN if self.norm_of_mean else AFTER_THE_MEAN
 
     def reason_to_stay(self, name, dropped):
         """Returns why a weight of ours rightly gets nothing from the file, or None.
@@ -71,8 +84,12 @@ class ViTNaming:
             dropped: Dict from what was left out to the reason.
         """
         if name.startswith("norm/") and BEFORE_THE_MEAN in dropped.values():
-            return "the file has no norm of the mean of tokens"
+            return self.lacks_norm()
         return None
+
+    def lacks_norm(self):
+        """Returns how to say that a file has no norm like the model's."""
+        return f"the file has no norm of {NORMALIZED[self.norm_of_mean]}"
 
     def resizers(self, source_grid=None):
         """Returns functions of the arrays that may be made for other patches."""

@@ -6,6 +6,8 @@ import zlib
 
 from safetensors import SafetensorError
 
+from semivit_tf.weights.coverage import printable
+
 
 class WeightsError(ValueError):
     """A file of weights cannot be read or does not fit; one line says why."""
@@ -35,4 +37,4 @@ def blaming(path):
 
 
 def _in_one_line(error):
-    return " ".join(str(error).split()) or type(error).__name__
+    return printable(" ".join(str(error).split())) or type(error).__name__

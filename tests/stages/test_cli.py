@@ -205,6 +205,7 @@ def test_a_stopped_run_continues_from_its_checkpoint(finished, tmp_path, monkeyp
         (["--heads=3"], "`heads` should divide `width`"),
         (["--pretrain_decoder_heads=3"], "`heads` should divide"),
         (["--pretrain_mask_ratio=0.9"], "leave a visible patch"),
+        (["--pretrain_mask_ratio=0"], "--pretrain_mask_ratio should hide some of 4"),
         (["--semi_drop_path=1"], "`drop_path` should be in [0, 1)"),
         (["--finetune_label_smoothing=1"], "`label_smoothing` should be in [0, 1)"),
         (["--flagfile=absent.flags"], "absent.flags"),

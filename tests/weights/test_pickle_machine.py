@@ -154,10 +154,21 @@ def test_claims_of_size_take_no_memory():
 
 
 def test_the_number_of_instructions_is_bounded(monkeypatch):
-    monkeypatch.setattr(pickle_machine, "MOST_INSTRUCTIONS", 100)
+    monkeypatch.setattr(pickle_machine, "MOST_WORK", 100)
     assert read(b"N0" * 49 + b"N.") is None
     with pytest.raises(WeightsError, match="too many instructions"):
         read(b"N0" * 50 + b"N.")
+
+
+def test_what_functions_are_given_again_and_again_is_counted(monkeypatch):
+    """A list of ten, remembered, and a function called with it six times."""
+    monkeypatch.setattr(pickle_machine, "MOST_WORK", 100)
+    machine = PickleMachine({"a.f": lambda things: len(things)})
+    ten = b"(" + b"N" * 10 + b"lq\x000"
+    call = b"ca\nf\nh\x00\x85R"
+    assert machine.read(io.BytesIO(ten + call + b".")) == 10
+    with pytest.raises(WeightsError, match="too many instructions"):
+        machine.read(io.BytesIO(ten + (call + b"0") * 6 + b"N."))
 
 
 @pytest.mark.parametrize("wrap", [b"\x85", b"la", b"\x85q\x01h\x01\x86"])

@@ -515,3 +515,83 @@ def test_long_reports_are_cut():
     assert any(line.startswith("as new: block0/norm1/gamma") for line in lines)
     assert any(line.endswith("and 21 more: skipped, as asked") for line in lines)
     assert max(map(len, lines)) < 250
+
+
+@pytest.mark.parametrize("file", ["vit_token.pth", "own"])
+def test_a_head_does_not_go_with_features_of_another_kind(file, tmp_path):
+    path = FIXTURES / file
+    if file == "own":
+        path = tmp_path / "own.safetensors"
+        save_weights(classifier("class_token"), path)
+    model = classifier("mean")
+    before = snapshot(model)
+    with pytest.raises(WeightsError, match="`pooling` should be that of the file"):
+        load_published(model, path, head="keep")
+    unchanged(model, before)
+    coverage = load_published(model, path)
+    assert set(coverage.fresh) == {
+        "norm/gamma",
+        "norm/beta",
+        "head/kernel",
+        "head/bias",
+    }
+    assert not coverage.missing and not coverage.unexpected
+
+
+def test_our_encoders_say_what_was_normalised(tmp_path):
+    source, path = mae(), tmp_path / "encoder.safetensors"
+    source.backbone.norm.gamma.assign(np.arange(16.0))
+    save_weights(source.backbone, path, normalized="tokens")
+    for pooling, loaded in (("class_token", True), ("mean", False)):
+        model = vit(pooling, position_embedding="sincos")
+        coverage = load_published(model, path)
+        assert ("norm/gamma" in coverage.loaded) is loaded
+        assert np.array_equal(model.norm.gamma, np.arange(16.0)) is loaded
+
+
+def test_only_what_may_be_missing_is_and_as_a_whole(tmp_path):
+    path = tmp_path / "mae.safetensors"
+    whole = arrays_of("mae.pth")
+    decoder = [name for name in whole if name.startswith(("decoder", "mask_token"))]
+    encoder = {name: whole[name] for name in whole if name not in decoder}
+
+    def load(arrays):
+        save_file(arrays, path)
+        return load_published(mae(), path, allow_missing=("decoder/",))
+
+    assert all(name.startswith("decoder/") for name in load(encoder).missing)
+    assert not load(whole).missing
+    with pytest.raises(WeightsError, match="weights of the model are missing: decoder"):
+        load({**encoder, decoder[0]: whole[decoder[0]]})
+    with pytest.raises(WeightsError, match="missing: block1/norm1/gamma"):
+        load({name: encoder[name] for name in encoder if "blocks.1." not in name})
+
+
+def test_names_in_a_file_do_not_reach_the_terminal_as_they_are(tmp_path):
+    path, own = tmp_path / "names.safetensors", arrays_of("vit_token.pth")
+    save_file({**own, "head_\x1b[2J": np.zeros(1, "f4")}, path)
+    with pytest.raises(WeightsError, match=r"unexpected: head_\\x1b\[2J") as error:
+        load_published(classifier(), path)
+    assert "\x1b" not in str(error.value)
+    coverage = load_published(classifier(), path, allow_unexpected=True)
+    assert coverage.describe().isprintable() or "\x1b" not in coverage.describe()
+
+
+def test_tables_beyond_reason_are_not_read(tmp_path):
+    path, own = tmp_path / "large.npz", arrays_of("vit_token.npz")
+    table = np.zeros((1, 1 + 256 * 256, 16), "f4")
+    np.savez_compressed(
+        path, **{**own, "Transformer/posembed_input/pos_embedding": table}
+    )
+    assert path.stat().st_size < 200_000
+    with pytest.raises(WeightsError, match="should fit positions/position_table"):
+        load_published(classifier(), path)
+
+
+def test_wrappers_are_taken_off_in_any_order(tmp_path):
+    path, own = tmp_path / "wrapped.safetensors", arrays_of("vit_token.pth")
+    for wrapper in ("_orig_mod.module.", "module._orig_mod.", "model.backbone."):
+        save_file({wrapper + name: array for name, array in own.items()}, path)
+        model = classifier()
+        load_published(model, path)
+        close(model(expected()["images_16"]), expected()["vit_token_logits"])
