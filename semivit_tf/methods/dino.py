@@ -43,7 +43,8 @@ class DINO(MovingTeacher, Method):
             the temperature.
         center_momentum: Float in [0, 1]. Of the teacher's mean output, which is taken
             off its outputs.
-        frozen_updates: Integer. The first so many updates leave the last layer alone.
+        frozen_updates: Integer. So many updates leave the last layer alone; but weight
+            decay does not, unless the optimizer is made by `layer_wise_adamw`.
 
     Reference:
         Caron et al., Emerging Properties in Self-Supervised Vision Transformers, 2021.
@@ -175,10 +176,15 @@ class DINO(MovingTeacher, Method):
         self.center_sum.assign_add(mean)
         return terms.pop("loss"), {name: (term, 1.0) for name, term in terms.items()}
 
+    def first_updates(self):
+        """Returns after how many updates a variable learns, by its id."""
+        last = self.student.head.last_layer.trainable_variables
+        return {id(variable): self.frozen_updates for variable in last}
+
     def change_gradients(self, gradients, variables):
         if not self.frozen_updates:
             return gradients
-        last = {id(v) for v in self.student.head.last_layer.trainable_variables}
+        last = self.first_updates()
         frozen = self.updates() < self.frozen_updates
         return [
             ops.where(frozen, 0.0, gradient) if id(variable) in last else gradient

@@ -54,6 +54,8 @@ class LayerWiseAdamW(keras.optimizers.AdamW):
         weight_decay: Float, or a schedule over the same steps.
         scales: List of floats, in the order of the trainable variables.
         decayed: List of bools, likewise.
+        starts: List of integers, likewise: so many updates leave the variable alone,
+            and its moments too.
         **kwargs: See `keras.optimizers.AdamW`.
     """
 
@@ -64,20 +66,38 @@ class LayerWiseAdamW(keras.optimizers.AdamW):
         *,
         scales=None,
         decayed=None,
+        starts=None,
         **kwargs,
     ):
         kwargs.setdefault("name", "layer_wise_adamw")
         super().__init__(learning_rate, weight_decay, **kwargs)
+        for name in ("clipvalue", "global_clipnorm"):
+            if kwargs.get(name) is not None:
+                raise ValueError(
+                    f"`{name}` would clip what is not summed over replicas yet. "
+                    "Use `clipnorm`"
+                )
         self.scales = scales
         self.decayed = decayed
+        self.starts = starts
 
     def build(self, variables):
         super().build(variables)
-        if self.scales is not None and len(self.scales) != len(variables):
-            raise ValueError(
-                "`scales` should have one entry per trainable variable. Received: "
-                f"{len(self.scales)} for {len(variables)} variables"
-            )
+        for name in ("scales", "decayed", "starts"):
+            entries = getattr(self, name)
+            if entries is not None and len(entries) != len(variables):
+                raise ValueError(
+                    f"`{name}` should have one entry per trainable variable. Received: "
+                    f"{len(entries)} for {len(variables)} variables"
+                )
+
+    def _get_current_learning_rate(self):
+        # Over updates: Keras counts the batches of which several may make one.
+        if isinstance(
+            self._learning_rate, keras.optimizers.schedules.LearningRateSchedule
+        ):
+            return self._learning_rate(self.iterations)
+        return super()._get_current_learning_rate()
 
     def _entry(self, entries, variable, default):
         if entries is None:
@@ -88,9 +108,13 @@ class LayerWiseAdamW(keras.optimizers.AdamW):
         if self.clipnorm:
             gradient = clip_norm(gradient, self.clipnorm)
         scale = self._entry(self.scales, variable, 1.0)
+        start = self._entry(self.starts, variable, 0)
+        if start:
+            learns = ops.cast(self.iterations >= start, variable.dtype)
+            gradient, scale = gradient * learns, scale * learns
         if self.weight_decay and self._entry(self.decayed, variable, True):
             decay = self.weight_decay
-            decay = decay(self._iterations) if callable(decay) else decay
+            decay = decay(self.iterations) if callable(decay) else decay
             rate = ops.cast(learning_rate * scale, variable.dtype)
             self.assign_sub(variable, variable * (decay * rate))
         if self.amsgrad or isinstance(gradient, tf.IndexedSlices):
@@ -103,7 +127,8 @@ class LayerWiseAdamW(keras.optimizers.AdamW):
             return tf.cast(value, variable.dtype)
 
         index = self._get_variable_index(variable)
-        step = cast(self.iterations + 1)
+        start = self._entry(self.starts, variable, 0)
+        step = cast(ops.maximum(self.iterations + 1 - start, 1))
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].value.handle,
@@ -135,6 +160,7 @@ class LayerWiseAdamW(keras.optimizers.AdamW):
             "weight_decay": keras.saving.serialize_keras_object(self.weight_decay),
             "scales": self.scales,
             "decayed": self.decayed,
+            "starts": self.starts,
         }
 
 
@@ -187,9 +213,12 @@ def layer_wise_adamw(
     scales = [
         layer_decay ** (len(groups) - number) for number in layer_ids(variables, groups)
     ]
+    late = getattr(model, "first_updates", dict)()
+    starts = [late.get(id(variable), 0) for variable in variables]
     return LayerWiseAdamW(
         learning_rate,
         scales=scales,
+        starts=starts if any(starts) else None,
         decayed=[decays(variable, undecayed) for variable in variables],
         weight_decay=weight_decay,
         beta_1=beta_1,

@@ -240,3 +240,41 @@ def test_wrong_decay_is_refused():
     with pytest.raises(ValueError, match="without `layer_groups"):
         layer_wise_adamw(plain, 1e-3, layer_decay=0.5)
     assert set(layer_wise_adamw(plain, 1e-3).scales) == {1.0}
+
+
+def test_a_late_variable_is_left_alone_and_then_as_new():
+    """PyTorch's Adam leaves out what has no gradient, and counts its steps alone."""
+    generator = np.random.default_rng(0)
+    start = generator.normal(size=(3, 2))
+    variable = keras.Variable(start, dtype="float32")
+    options = {"scales": [0.5], "decayed": [True], "starts": [3]}
+    optimizer = LayerWiseAdamW(1e-2, weight_decay=0.1, **options)
+    gradients = generator.normal(size=(8, 3, 2))
+    for number, gradient in enumerate(gradients):
+        optimizer.apply([gradient.astype("float32")], [variable])
+        if number < 3:
+            np.testing.assert_array_equal(variable, start.astype("float32"))
+    wanted = numpy_adamw(start, gradients[3:], 1e-2, 0.5, 0.1, 0.9, 0.999, 1e-7)
+    np.testing.assert_allclose(variable, wanted, rtol=1e-5)
+
+
+def test_schedules_count_updates_and_not_the_batches_of_one():
+    variable = keras.Variable([[1.0]])
+    seen = []
+
+    class Seen(keras.optimizers.schedules.LearningRateSchedule):
+        def __call__(self, step):
+            seen.append(int(step))
+            return 0.1
+
+    optimizer = LayerWiseAdamW(Seen(), gradient_accumulation_steps=3)
+    for _ in range(9):
+        optimizer.apply([tf.constant([[1.0]])], [variable])
+    assert int(optimizer.iterations) == 3
+    assert sorted(set(seen)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["clipvalue", "global_clipnorm"])
+def test_clipping_before_replicas_are_summed_is_refused(name):
+    with pytest.raises(ValueError, match=f"`{name}` would clip"):
+        LayerWiseAdamW(1e-3, **{name: 1.0})
