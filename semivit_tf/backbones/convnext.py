@@ -99,7 +99,7 @@ class ConvNeXt(keras.Model):
             ConvNeXtBlock(
                 drop_path=float(next(rates)),
                 layer_scale=layer_scale,
-                kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02),
+                kernel_initializer=keras.initializers.RandomNormal(stddev=0.02),
                 name=f"stage{stage}_block{index}",
                 dtype=self.dtype_policy,
             )
@@ -129,7 +129,7 @@ class ConvNeXt(keras.Model):
             width,
             side,
             strides=side,
-            kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02),
+            kernel_initializer=keras.initializers.RandomNormal(stddev=0.02),
             name=name,
             dtype=self.dtype_policy,
         )

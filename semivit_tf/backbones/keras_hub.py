@@ -48,8 +48,13 @@ def load_preset(preset, image_size, *, channels=3, pooling="mean"):
         An `AdaptedNetwork`.
     """
     keras_hub = import_keras_hub()
-    scaling = load_scaling(keras_hub, preset)
-    network = keras_hub.models.Backbone.from_preset(preset)
+    try:
+        scaling = load_scaling(keras_hub, preset)
+        network = keras_hub.models.Backbone.from_preset(preset)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # What a damaged folder leads to is as it may be.
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(f"The preset {preset} cannot be used: {reason}") from error
     return AdaptedNetwork(
         network, scaling, image_size, channels=channels, pooling=pooling
     )

@@ -14,6 +14,7 @@ from semivit_tf.layers.position_embedding import PositionEmbedding
 from semivit_tf.layers.transformer_block import TransformerBlock
 
 VIT_SIZES = {
+    "vit_tiny_patch16": {"patch_size": 16, "width": 192, "depth": 12, "heads": 3},
     "vit_small_patch16": {"patch_size": 16, "width": 384, "depth": 12, "heads": 6},
     "vit_base_patch16": {"patch_size": 16, "width": 768, "depth": 12, "heads": 12},
     "vit_large_patch16": {"patch_size": 16, "width": 1024, "depth": 24, "heads": 16},
@@ -33,9 +34,10 @@ VIT_SIZES = {
     },
 }
 
-# How the weights of a network start: as in supervised ViT code, or as in MAE.
+# How the weights of a network start: as in supervised ViT code, which cuts the normal
+# distribution at 100 deviations, or as in MAE.
 INITIALIZATIONS = {
-    "truncated_normal": lambda: keras.initializers.TruncatedNormal(stddev=0.02),
+    "truncated_normal": lambda: keras.initializers.RandomNormal(stddev=0.02),
     "xavier_uniform": keras.initializers.GlorotUniform,
 }
 
@@ -185,7 +187,7 @@ class ViT(keras.Model):
         self.positions.build(tokens)
         self.class_token = self.add_weight(
             shape=(1, self.width),
-            initializer=keras.initializers.TruncatedNormal(stddev=0.02),
+            initializer=keras.initializers.RandomNormal(stddev=0.02),
             name="class_token",
         )
         for block in self.blocks:

@@ -22,6 +22,7 @@ class FileSource(EncodedSource):
     def __init__(self, root, paths, labels, class_names, groups=None):
         super().__init__(labels, class_names, groups)
         self.root = os.fspath(root)
+        self._start = os.fsencode(self.root) + b"/"
         # Bytes, as a file's name need not be text.
         self._paths = tf.constant([os.fsencode(path) for path in paths], tf.string)
 
@@ -32,8 +33,7 @@ class FileSource(EncodedSource):
         return [_readable(path) for path in self._paths.numpy()]
 
     def contents(self, index):
-        path = tf.strings.join([os.fsencode(self.root), self._paths[index]], "/")
-        return tf.io.read_file(path)
+        return tf.io.read_file(self._start + self._paths[index])
 
 
 def _readable(path):

@@ -103,7 +103,7 @@ class PositionEmbedding(keras.layers.Layer):
                 return ops.convert_to_tensor(table, dtype)
 
         else:
-            initializer = keras.initializers.TruncatedNormal(stddev=0.02)
+            initializer = keras.initializers.RandomNormal(stddev=0.02)
         self.table = self.add_weight(
             shape=(1 + self.grid[0] * self.grid[1], width),
             initializer=initializer,

@@ -41,7 +41,7 @@ class ProjectionHead(keras.layers.Layer):
         self.dense = [
             keras.layers.Dense(
                 width,
-                kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02),
+                kernel_initializer=keras.initializers.RandomNormal(stddev=0.02),
                 dtype=self.dtype_policy,
                 name=f"dense{number}",
             )

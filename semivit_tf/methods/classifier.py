@@ -77,7 +77,7 @@ class Classifier(LabeledMethod):
         # A head near zero leaves the backbone's features unshaken by the first steps.
         self.head = keras.layers.Dense(
             num_classes,
-            kernel_initializer=keras.initializers.TruncatedNormal(stddev=2e-5),
+            kernel_initializer=keras.initializers.RandomNormal(stddev=2e-5),
             dtype=self.dtype_policy,
             name="head",
         )

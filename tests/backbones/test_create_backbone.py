@@ -46,7 +46,8 @@ def test_free_sizes_are_all_given():
             "resnet",
             {},
             "`name` should be one of: vit, vit_base_patch16, vit_huge_patch14, "
-            "vit_huge_patch16, vit_large_patch16, vit_small_patch16, convnext, "
+            "vit_huge_patch16, vit_large_patch16, vit_small_patch16, "
+            "vit_tiny_patch16, convnext, "
             "convnext_base, convnext_small, convnext_tiny, keras_applications:<name>, "
             "keras_hub:<name>. Received: name='resnet'",
         ),

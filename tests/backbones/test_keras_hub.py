@@ -1,5 +1,6 @@
 """Presets of KerasHub, from folders on the disk with random weights."""
 
+import json
 import sys
 
 import keras
@@ -82,6 +83,12 @@ def test_presets_that_cannot_be_used_are_refused(preset, tmp_path):
         load_preset(str(preset), 16)
     with pytest.raises(ValueError, match="Unknown preset identifier"):
         load_preset(str(tmp_path / "absent"), 8)
+    config = (preset / "config.json").read_text()
+    for broken in ("{", json.dumps({**json.loads(config), "config": {}})):
+        (preset / "config.json").write_text(broken)
+        with pytest.raises(ValueError, match=f"The preset {preset} cannot be used"):
+            load_preset(str(preset), 8)
+    (preset / "config.json").write_text(config)
     (preset / "image_converter.json").unlink()
     with pytest.raises(ValueError, match="should have an image converter.*preset="):
         load_preset(str(preset), 8)

@@ -169,3 +169,9 @@ def test_blocks_computed_twice_give_the_same_gradients(jit_compile):
     for one, two in zip(*found, strict=True):
         np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-4)
     assert max(np.abs(gradient).max() for gradient in found[0]) > 1.0
+
+
+def test_a_network_starts_with_the_published_deviation():
+    weights = ViT(32, 4, 64, 1, 2, initialization="truncated_normal")
+    for weight in (weights.positions.table, weights.blocks[0].mlp.expand.kernel):
+        assert np.std(weight) == pytest.approx(0.02, rel=0.03)
