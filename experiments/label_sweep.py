@@ -40,7 +40,8 @@ WAYS = {
 CNN_STAGES = "check,finetune,evaluate"
 # What the flagfile says of the ViT, and not of how it learns.
 OF_THE_VIT = (
-    "backbone patch_size width depth heads pooling position_embedding init_from"
+    "backbone patch_size width depth heads pooling position_embedding rematerialize "
+    "init_from"
 )
 
 
@@ -54,7 +55,11 @@ SWEPT = "labels_per_class label_fraction labeled_index unlabeled_index seed work
 
 def split_flags(lines):
     """Returns the flags of a flagfile in two lists: of the ViT, and what is shared."""
-    flags = [line.strip() for line in lines if line.strip().startswith("--")]
+    flags = [line.strip() for line in lines if line.strip()]
+    flags = [flag for flag in flags if not flag.startswith("#")]
+    wrong = [flag for flag in flags if not flag.startswith("--")]
+    if wrong:
+        raise SystemExit(f"Flags should be written --name=value. Received: {wrong}")
     named = [(flag, flag[2:].partition("=")[0]) for flag in flags]
     vit, swept = OF_THE_VIT.split(), SWEPT.split()
     return (

@@ -4,6 +4,18 @@ import dataclasses
 
 from semivit_tf.config.settings import InputError, Settings, setting
 
+# Where nothing is said, and there are as many images.
+BATCH_SIZES = {"pretrain": 256, "finetune": 128, "semi": 128}
+
+
+def _batch_size(stage, of_what):
+    return setting(
+        None,
+        f"{of_what}, over all replicas; default: {BATCH_SIZES[stage]}, or fewer if "
+        "there are fewer.",
+        low=1,
+    )
+
 
 def _batch_parts():
     return setting(
@@ -67,7 +79,7 @@ class PretrainConfig(_Training):
     epochs: int | None = setting(
         None, f"Passes over all training images; {_of_each_method('epochs')}", low=1
     )
-    batch_size: int = setting(256, "Images in a step, over all replicas.", low=1)
+    batch_size: int | None = _batch_size("pretrain", "Images in a step")
     batch_parts: int = _batch_parts()
     base_learning_rate: float | None = setting(
         None,
@@ -174,7 +186,7 @@ class FinetuneConfig(_Training):
     prefix = "finetune_"
 
     epochs: int = setting(100, "Passes over the labelled images.", low=1)
-    batch_size: int = setting(128, "Labelled images in a step.", low=1)
+    batch_size: int | None = _batch_size("finetune", "Labelled images in a step")
     batch_parts: int = _batch_parts()
     erasing: float | None = _erasing()
     base_learning_rate: float = setting(
@@ -210,7 +222,7 @@ class SemiFinetuneConfig(_Training):
 
     method: str = setting("semi_vit", "Method.", choices=("semi_vit",))
     epochs: int = setting(100, "Passes over the unlabelled images.", low=1)
-    batch_size: int = setting(128, "Labelled images in a step.", low=1)
+    batch_size: int | None = _batch_size("semi", "Labelled images in a step")
     unlabeled_per_labeled: int = setting(
         5, "Unlabelled images for each labelled one.", low=1
     )

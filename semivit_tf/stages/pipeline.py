@@ -17,6 +17,7 @@ from semivit_tf.stages import (
     probe,
     semi_finetune,
 )
+from semivit_tf.stages.batch_sizes import with_batch_sizes
 from semivit_tf.stages.export import check_version, export, served_weights
 from semivit_tf.stages.run import FROM_FILE, Run
 from semivit_tf.stages.run_folder import RunFolder
@@ -100,7 +101,8 @@ def prepare(config):
         )
         parts = check.without_bad_images(parts, folder)
         data = split_and_batch(config, parts)
-    run = Run(config, folder, data, strategy)
+    settled = with_batch_sizes(config, data, strategy.num_replicas_in_sync)
+    run = Run(settled, folder, data, strategy, asked=config)
     check_run(run)
     return run
 
@@ -299,7 +301,8 @@ def check_images(run):
         if parts is run.data.parts:
             return run
         data = split_and_batch(run.config, parts)
-    run = dataclasses.replace(run, data=data)
+    config = with_batch_sizes(run.asked, data, run.strategy.num_replicas_in_sync)
+    run = dataclasses.replace(run, data=data, config=config)
     check_run(run)
     return run
 

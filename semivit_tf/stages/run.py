@@ -29,12 +29,16 @@ WIDE = 256  # channels of a token; measured at 64, 384 and 768
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One run on its way through the stages."""
+    """One run on its way through the stages.
+
+    `config` is complete; `asked` is what was asked for, as the folder keeps it.
+    """
 
     config: Config
     folder: RunFolder
     data: Dataset
     strategy: tf.distribute.Strategy
+    asked: Config | None = None
     say: Callable = print
 
     @property

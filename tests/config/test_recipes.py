@@ -194,3 +194,44 @@ def test_the_first_layer_learns_as_slowly_as_published(size, decay):
     scales = layer_wise_adamw(model, 1e-3, layer_decay=decay).scales
     assert min(scales) == pytest.approx(FIRST_SCALES[size, decay], rel=2e-2)
     assert max(scales) == 1.0
+
+
+FINE_GRAINED = {
+    # labelled and unlabelled images, steps an epoch, peaks of the rate, threshold
+    "food101_semi_vit_base_1pct": (808, 74942, 6, 117, 2.5e-5, 5e-4, 0.6),
+    "food101_semi_vit_base_10pct": (7575, 68175, 59, 106, 1.25e-4, 5e-4, 0.5),
+    "inaturalist2021_semi_vit_base_10pct": (
+        *(268_685, 2_418_158, 524, 3778),
+        *(5e-4, 5e-4, 0.5),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FINE_GRAINED)
+def test_fine_grained_recipes_mean_what_they_say(name):
+    labeled, unlabeled, *steps, finetune, semi, threshold = FINE_GRAINED[name]
+    config = config_of(f"{name}.flags")
+    sizes = [
+        config.finetune.batch_size,
+        config.semi.batch_size * config.semi.unlabeled_per_labeled,
+    ]
+    found = [n // size for n, size in zip((labeled, unlabeled), sizes, strict=True)]
+    assert found == steps
+    text = (EXPERIMENTS / f"{name}.flags").read_text()
+    assert all(f"{count} steps an epoch" in text for count in steps)
+    for settings, peak in ((config.finetune, finetune), (config.semi, semi)):
+        rate = scaled_learning_rate(settings.base_learning_rate, settings.batch_size)
+        assert rate == pytest.approx(peak, rel=1e-9)
+    assert config.semi.threshold == threshold
+    assert (config.finetune.layer_decay, config.semi.layer_decay) == (0.65, 0.75)
+
+
+def test_the_recipe_for_an_own_folder_is_imagenets_with_batches_that_fit():
+    own = config_of("own_folder_semi_vit_base.flags")
+    published = config_of("imagenet_semi_vit_base_10pct.flags")
+    for group in ("finetune", "semi"):
+        ours, theirs = vars(getattr(own, group)), vars(getattr(published, group))
+        assert {name for name in ours if ours[name] != theirs[name]} <= {
+            *("batch_size", "ema_momentum"),
+        }
+        assert ours["batch_size"] is None
