@@ -25,6 +25,14 @@ def _batch_parts():
     )
 
 
+def _clip_norm(method=""):
+    return setting(
+        None,
+        f"{method}Largest norm of all gradients of a step together; default: none.",
+        low=1e-6,
+    )
+
+
 def _erasing():
     return setting(
         None, "How often a box is erased; default: --erasing.", low=0.0, high=1.0
@@ -103,6 +111,7 @@ class PretrainConfig(_Training):
         f"{_of_each_method('weight_decay')}",
         low=0.0,
     )
+    clip_norm: float | None = _clip_norm("mae: ")
     mask_ratio: float = setting(
         0.75, "mae: share of patches hidden.", low=0.0, high=1.0
     )
@@ -195,6 +204,7 @@ class FinetuneConfig(_Training):
     minimum_learning_rate: float = setting(1e-6, "Learning rate at the end.", low=0.0)
     warmup_epochs: float = setting(5.0, "Epochs of linear warm-up.", low=0.0)
     weight_decay: float = setting(0.05, "Decoupled weight decay.", low=0.0)
+    clip_norm: float | None = _clip_norm()
     layer_decay: float = setting(
         0.65, "Learning rate of a layer over that of the next.", low=1e-3, high=1.0
     )
@@ -234,6 +244,7 @@ class SemiFinetuneConfig(_Training):
     minimum_learning_rate: float = setting(1e-6, "Learning rate at the end.", low=0.0)
     warmup_epochs: float = setting(5.0, "Epochs of linear warm-up.", low=0.0)
     weight_decay: float = setting(0.05, "Decoupled weight decay.", low=0.0)
+    clip_norm: float | None = _clip_norm()
     layer_decay: float = setting(
         0.75, "Learning rate of a layer over that of the next.", low=1e-3, high=1.0
     )

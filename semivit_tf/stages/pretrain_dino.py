@@ -57,7 +57,8 @@ def optimizer(run, model, steps_per_epoch):
         steps_per_epoch,
         weight_decay=decay,
         undecayed=(),
-        clipnorm=settings.dino_clip_norm or None,
+        clipnorm=settings.dino_clip_norm or None,  # of each weight's
+        global_clipnorm=None,
     )
 
 

@@ -149,6 +149,7 @@ class Run:
         )
         defaults = {
             "beta_2": getattr(settings, "beta_2", 0.999),
+            "global_clipnorm": settings.clip_norm,
             "layer_decay": getattr(settings, "layer_decay", 1.0),
             "weight_decay": settings.weight_decay,
         }

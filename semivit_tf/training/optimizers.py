@@ -39,13 +39,20 @@ def clip_norm(gradient, largest):
     return gradient * ops.minimum(largest / (norm + 1e-6), 1.0)
 
 
+def clip_global_norm(gradients, largest):
+    """Returns gradients, shrunk alike where the L2 norm of all of them is larger."""
+    norm = ops.sqrt(sum(ops.sum(ops.square(gradient)) for gradient in gradients))
+    factor = ops.minimum(largest / (norm + 1e-6), 1.0)
+    return [gradient * factor for gradient in gradients]
+
+
 @keras.saving.register_keras_serializable(package="semivit_tf")
 class LayerWiseAdamW(keras.optimizers.AdamW):
     """AdamW with a factor on the learning rate, and a decay switch, for each variable.
 
     The factor scales the update and the decay, not the gradient: Adam would undo that.
-    `clipnorm` limits the norm of a variable's gradient as it is used: summed over the
-    replicas and the steps that were accumulated.
+    `clipnorm`, `global_clipnorm` and `clipvalue` limit gradients as they are used:
+    summed over the replicas and the steps that were accumulated.
     The update is one kernel of TensorFlow's where Keras has a dozen passes over memory,
     with the same numbers but for rounding.
 
@@ -71,12 +78,6 @@ class LayerWiseAdamW(keras.optimizers.AdamW):
     ):
         kwargs.setdefault("name", "layer_wise_adamw")
         super().__init__(learning_rate, weight_decay, **kwargs)
-        for name in ("clipvalue", "global_clipnorm"):
-            if kwargs.get(name) is not None:
-                raise ValueError(
-                    f"`{name}` would clip what is not summed over replicas yet. "
-                    "Use `clipnorm`"
-                )
         self.scales = scales
         self.decayed = decayed
         self.starts = starts
@@ -105,8 +106,6 @@ class LayerWiseAdamW(keras.optimizers.AdamW):
         return entries[self._get_variable_index(variable)]
 
     def update_step(self, gradient, variable, learning_rate):
-        if self.clipnorm:
-            gradient = clip_norm(gradient, self.clipnorm)
         scale = self._entry(self.scales, variable, 1.0)
         start = self._entry(self.starts, variable, 0)
         if start:
@@ -146,8 +145,25 @@ class LayerWiseAdamW(keras.optimizers.AdamW):
         """Does nothing: the decay is in `update_step`, where the scale is known."""
 
     def _clip_gradients(self, gradients):
-        """Leaves `clipnorm` to `update_step`: here, replicas are not summed yet."""
-        return gradients if self.clipnorm else super()._clip_gradients(gradients)
+        """Leaves gradients as they are: replicas are not summed yet."""
+        return gradients
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        """Sums gradients over replicas, and limits the sums."""
+        pairs = super()._all_reduce_sum_gradients(grads_and_vars)
+        found = [(gradient, v) for gradient, v in pairs if gradient is not None]
+        gradients, variables = (
+            [gradient for gradient, _ in found],
+            [v for _, v in found],
+        )
+        if self.clipnorm:
+            gradients = [clip_norm(gradient, self.clipnorm) for gradient in gradients]
+        elif self.global_clipnorm:
+            gradients = clip_global_norm(gradients, self.global_clipnorm)
+        elif self.clipvalue:
+            most = self.clipvalue
+            gradients = [ops.clip(gradient, -most, most) for gradient in gradients]
+        return list(zip(gradients, variables, strict=True))
 
     @classmethod
     def from_config(cls, config, custom_objects=None):

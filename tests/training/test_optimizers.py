@@ -11,6 +11,7 @@ from semivit_tf.methods.mae import MAE
 from semivit_tf.methods.semi_vit import SemiViT
 from semivit_tf.training.optimizers import (
     LayerWiseAdamW,
+    clip_global_norm,
     clip_norm,
     find_layer_groups,
     layer_ids,
@@ -190,10 +191,11 @@ def test_accumulated_gradients_are_clipped_as_one():
     np.testing.assert_allclose(first_moments(optimizer, apply), 0.9 * 3 + 6, rtol=1e-4)
 
 
-def test_the_sum_over_replicas_is_clipped(mirrored):
+@pytest.mark.parametrize("name", ["clipnorm", "global_clipnorm"])
+def test_the_sum_over_replicas_is_clipped(name, mirrored):
     with mirrored.scope():
         model = Classifier(small_vit(), 3)
-        optimizer = layer_wise_adamw(model, 1e-3, clipnorm=3.0)
+        optimizer = layer_wise_adamw(model, 1e-3, **{name: 3.0})
         variables = model.trainable_variables
         optimizer.build(variables)
     first, second = gradients_of_norms(variables, 1.0, -5.0)
@@ -207,7 +209,22 @@ def test_the_sum_over_replicas_is_clipped(mirrored):
         optimizer.apply_gradients(zip(given, variables, strict=True))
 
     norms = first_moments(optimizer, lambda: mirrored.run(step))
-    np.testing.assert_allclose(norms, 3.0, rtol=1e-4)  # of 4; alone, 1 and 3 make 2
+    together = len(variables) if name == "global_clipnorm" else 1
+    # Of 4; alone, 1 and 3 make 2.
+    np.testing.assert_allclose(norms, 3.0 / together**0.5, rtol=1e-4)
+
+
+def test_all_gradients_are_shrunk_alike_or_cut():
+    gradients = [tf.constant([3.0, 0.0]), tf.constant([[4.0]])]
+    for given, factor in ((10.0, 1.0), (1.0, 0.2)):
+        found = clip_global_norm(gradients, given)
+        for one, other in zip(found, gradients, strict=True):
+            np.testing.assert_allclose(one, factor * other, rtol=1e-5)
+    variable = keras.Variable([1.0, 1.0, 1.0])
+    optimizer = LayerWiseAdamW(1e-3, clipvalue=0.5)
+    optimizer.apply([tf.constant([2.0, -3.0, 0.25])], [variable])
+    moment = optimizer._momentums[0].numpy() / 0.1
+    np.testing.assert_allclose(moment, [0.5, -0.5, 0.25], rtol=1e-5)
 
 
 def test_a_schedule_of_weight_decay_survives_the_configuration():
@@ -272,9 +289,3 @@ def test_schedules_count_updates_and_not_the_batches_of_one():
         optimizer.apply([tf.constant([[1.0]])], [variable])
     assert int(optimizer.iterations) == 3
     assert sorted(set(seen)) == [0, 1, 2]
-
-
-@pytest.mark.parametrize("name", ["clipvalue", "global_clipnorm"])
-def test_clipping_before_replicas_are_summed_is_refused(name):
-    with pytest.raises(ValueError, match=f"`{name}` would clip"):
-        LayerWiseAdamW(1e-3, **{name: 1.0})
