@@ -14,6 +14,7 @@ import time
 
 import keras
 
+from semivit_tf.training.non_finite import check_finite
 from semivit_tf.training.stopping import Stopped
 from semivit_tf.training.weight_files import (
     CheckpointError,
@@ -49,9 +50,9 @@ class Checkpoints:
         return sorted(self.folder.glob("step-*.safetensors"))
 
     def save(self, model, position):
-        """Writes the state at a position and forgets the oldest."""
+        """Writes the state at a position, if it is sound, and forgets the oldest."""
         path = self.folder / f"step-{position.step:010d}.safetensors"
-        write_arrays(path, _arrays(model), _metadata(position))
+        write_arrays(path, _sound_arrays(model, position), _metadata(position))
         for old in self.paths()[: -self.keep]:
             old.unlink()
 
@@ -67,7 +68,8 @@ class Checkpoints:
         path = self.folder / f"best-{name}.safetensors"
         if path.exists() and _found(read_metadata(path), path)["value"] >= value:
             return
-        write_arrays(path, _arrays(model), _metadata(position, value=value))
+        arrays = _sound_arrays(model, position)
+        write_arrays(path, arrays, _metadata(position, value=value))
 
     def restore(self, model):
         """Loads the latest state; returns its `Position`, or that of the start."""
@@ -147,6 +149,12 @@ def _arrays(model):
         for number, value in enumerate(values[1:], start=1):
             if value.tobytes() != values[0].tobytes():
                 arrays[f"{name}@{number}"] = value
+    return arrays
+
+
+def _sound_arrays(model, position):
+    arrays = _arrays(model)
+    check_finite(arrays, position.step)
     return arrays
 
 

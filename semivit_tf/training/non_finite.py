@@ -3,10 +3,26 @@
 import math
 
 import keras
+import numpy as np
 
 
 class NonFiniteLossError(ArithmeticError):
-    """A loss became infinite or no number; the last checkpoint is from before."""
+    """A loss or weight is infinite or no number; the last checkpoint is from before."""
+
+
+_ADVICE = (
+    "what was kept before is sound. A lower learning rate or --..._clip_norm may help, "
+    "in another --workdir"
+)
+
+
+def check_finite(arrays, step):
+    """Refuses a state in which an array, of those by name, holds what is no number."""
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise NonFiniteLossError(
+                f"{name} is not finite after step {step}; {_ADVICE}"
+            )
 
 
 _STEPS = 20  # to look at a loss means to wait for its step
@@ -32,7 +48,7 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
             name = next((name for name in bad if name != "loss"), "loss")
             raise NonFiniteLossError(
                 f"{self.stage}: {name} became {losses[name]} in epoch {epoch + 1}; "
-                "the last checkpoint is kept. A lower learning rate may help"
+                f"{_ADVICE}"
             )
 
     def on_epoch_begin(self, epoch, logs=None):

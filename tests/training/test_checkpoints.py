@@ -10,11 +10,14 @@ import tensorflow as tf
 from semivit_tf.methods.ema_teacher import EMATeacher
 from semivit_tf.methods.semi_vit import SemiViT
 from semivit_tf.training.checkpoints import Checkpoints, Position
+from semivit_tf.training.non_finite import NonFiniteLossError
 from semivit_tf.training.weight_files import (
+    CheckpointError,
     load_weights,
     read_arrays,
     save_weights,
     weight_names,
+    write_arrays,
 )
 from tests.methods.small import semi_batch, small_vit
 
@@ -149,3 +152,33 @@ def test_what_differs_between_replicas_is_kept_of_each(tmp_path, mirrored):
         again = build()
         assert Checkpoints(tmp_path).restore(again) == Position(0, 3)
     assert [everywhere(variable) for variable in states(again)] == before
+
+
+def test_what_is_no_number_is_not_kept(tmp_path):
+    model = build()
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(model, Position(0, 1))
+    kernel = model.student.head.kernel
+    kernel.assign(tf.fill(kernel.shape, float("nan")))
+    with pytest.raises(NonFiniteLossError, match="kernel is not finite after step 2"):
+        checkpoints.save(model, Position(0, 2))
+    with pytest.raises(NonFiniteLossError, match="kernel is not finite after step 2"):
+        checkpoints.save_best(model, Position(0, 2), "student", 0.5)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-0000000001.safetensors"]
+
+
+def test_a_file_that_cannot_be_read_leaves_the_one_before(tmp_path):
+    model = build()
+    checkpoints = Checkpoints(tmp_path)
+    for step in (1, 2):
+        checkpoints.save(model, Position(0, step))
+    first, second = checkpoints.paths()
+    second.write_bytes(second.read_bytes()[:3000])
+    assert checkpoints.restore(model) == checkpoints.position() == Position(0, 1)
+    arrays, _ = read_arrays(first)
+    write_arrays(first, arrays, {})
+    with pytest.raises(CheckpointError, match="cannot be read.*the stage begins anew"):
+        checkpoints.restore(model)
+    second.unlink()
+    with pytest.raises(CheckpointError, match="does not say how far it is"):
+        checkpoints.restore(model)
