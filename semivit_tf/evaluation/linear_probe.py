@@ -16,6 +16,25 @@ FALLBACK = 1e-2
 _FOLDS, _MANY = 5, 20_000
 
 
+@tf.function(
+    input_signature=(
+        tf.TensorSpec((None, None), tf.float32),
+        tf.TensorSpec((None,), tf.int32),
+        tf.TensorSpec((), tf.float32),
+        tf.TensorSpec((None, None), tf.float32),
+    )
+)
+def _loss_and_gradient(inputs, classes, penalty, matrix):
+    with tf.GradientTape() as tape:
+        tape.watch(matrix)
+        logits = tf.matmul(inputs, matrix[:-1]) + matrix[-1]
+        loss = tf.reduce_mean(
+            tf.nn.sparse_softmax_cross_entropy_with_logits(classes, logits)
+        )
+        loss += 0.5 * penalty * tf.reduce_sum(matrix[:-1] ** 2)
+    return loss, tape.gradient(loss, matrix)
+
+
 def fit_softmax(features, labels, num_classes, penalty, start=None, steps=300):
     """Returns the array `[D + 1, K]` of weights and, last, biases at the minimum.
 
@@ -32,20 +51,9 @@ def fit_softmax(features, labels, num_classes, penalty, start=None, steps=300):
     classes = tf.constant(labels, tf.int32)
     shape = (features.shape[1] + 1, num_classes)
 
-    @tf.function
-    def loss_and_gradient(flat):
-        matrix = tf.cast(tf.reshape(flat, shape), tf.float32)
-        with tf.GradientTape() as tape:
-            tape.watch(matrix)
-            logits = tf.matmul(inputs, matrix[:-1]) + matrix[-1]
-            loss = tf.reduce_mean(
-                tf.nn.sparse_softmax_cross_entropy_with_logits(classes, logits)
-            )
-            loss += 0.5 * penalty * tf.reduce_sum(matrix[:-1] ** 2)
-        return loss, tape.gradient(loss, matrix)
-
     def objective(flat):
-        loss, gradient = loss_and_gradient(tf.constant(flat))
+        matrix = flat.reshape(shape).astype("float32")
+        loss, gradient = _loss_and_gradient(inputs, classes, penalty, matrix)
         return float(loss), gradient.numpy().astype("float64").ravel()
 
     first = np.zeros(shape) if start is None else start
