@@ -51,6 +51,13 @@ class RunConfig(Settings):
         1, "Treat the processor as so many devices.", low=1, identity=False
     )
     tpu: str | None = setting(None, "Name of the TPU to connect to.", identity=False)
+    steps_per_execution: int = setting(
+        1,
+        "Steps that a device takes before Python is asked again, which is when "
+        "progress is shown, and when a run is kept or stopped. On a TPU: 20 or more.",
+        low=1,
+        identity=False,
+    )
     precision: str = setting(
         "float32", "Arithmetic.", choices=("float32", "mixed_bfloat16")
     )
@@ -114,6 +121,11 @@ class RunConfig(Settings):
             raise InputError(
                 f"--stages should be in the order {','.join(STAGES)}, each once. "
                 f"Received: {self.stages}"
+            )
+        if self.strategy == "multi_worker" and self.steps_per_execution > 1:
+            raise InputError(
+                "--steps_per_execution should be 1 with --strategy=multi_worker. "
+                f"Received: {self.steps_per_execution}"
             )
 
 

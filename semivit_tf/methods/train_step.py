@@ -60,6 +60,7 @@ class Method(keras.Model):
     # === Compiling ===
 
     batch_parts = 1
+    _executions = None
 
     def compile(
         self, optimizer="adamw", loss=None, metrics=None, batch_parts=1, **kwargs
@@ -99,9 +100,19 @@ class Method(keras.Model):
 
     # === Steps ===
 
-    def fit(self, *args, **kwargs):
+    def fit(self, *args, steps_per_epoch=None, **kwargs):
+        if self._has_workers and self.steps_per_execution > 1:
+            raise ValueError(
+                "`steps_per_execution` should be 1 with several workers. "
+                f"Received: {self.steps_per_execution}"
+            )
         self.spread_random_states()
-        return super().fit(*args, **kwargs)
+        if steps_per_epoch is not None:
+            self._executions = executions(self.steps_per_execution, steps_per_epoch)
+        try:
+            return super().fit(*args, steps_per_epoch=steps_per_epoch, **kwargs)
+        finally:
+            self._executions = None
 
     def spread_random_states(self):
         """Gives each replica draws of its own, from the state of the first one."""
@@ -145,15 +156,39 @@ class Method(keras.Model):
                 optimizer.build(self.trainable_variables)
 
     def _make_function(self, step_function):
-        """Keras averages what workers return over axis 0, which scalars do not have."""
-        if not self._has_workers:
-            return super()._make_function(step_function)
+        """Makes what Keras calls with an iterator: a step, or several of them.
 
-        def step(batch):
+        Keras averages what workers return over axis 0, which scalars do not have, and
+        its several steps go on after the end of an epoch.
+        """
+
+        def of_worker(batch):
             logs = step_function(batch)
             return {name: tf.reshape(value, (1,)) for name, value in logs.items()}
 
-        return super()._make_function(step)
+        function = super()._make_function(
+            of_worker if self._has_workers else step_function
+        )
+        if self.steps_per_execution == 1:
+            return function
+        one_step = tf.autograph.experimental.do_not_convert(function)
+
+        def several(iterator, count):
+            logs = one_step([next(iterator)])
+            for _ in tf.range(count - 1):
+                logs = one_step([next(iterator)])
+            return logs
+
+        if not self.run_eagerly:
+            several = tf.function(several, reduce_retracing=True)
+        trains = step_function == self.train_step
+
+        def execution(iterator):
+            if trains and self._executions:
+                return several(iterator, tf.constant(next(self._executions)))
+            return function(iterator)
+
+        return execution
 
     def train_step(self, batch):
         variables = self.trainable_variables
@@ -200,6 +235,21 @@ class Method(keras.Model):
         for name, (value, weight) in terms.items():
             self._trackers[name].update_state(value, sample_weight=weight)
         return {name: self._trackers[name].result() for name in terms}
+
+
+def executions(steps, steps_per_epoch):
+    """Yields, without end, how many steps an execution has: the last one what is left.
+
+    Args:
+        steps: Integer. The most that an execution has.
+        steps_per_epoch: Integer.
+    """
+    while True:
+        left = steps_per_epoch
+        while left:
+            count = min(steps, left)
+            left -= count
+            yield count
 
 
 def add_gradients(ones, others):

@@ -173,6 +173,7 @@ class Run:
             folder=self.folder.stage(stage).path,
             epochs=training.epochs,
             steps_per_epoch=training.steps_per_epoch,
+            steps_per_execution=self.config.run.steps_per_execution,
             validation_data=self.data.validation(),
             validations=self.config.run.validations,
             checkpoint_seconds=self.config.run.checkpoint_seconds,

@@ -210,9 +210,14 @@ class SaveCheckpoints(keras.callbacks.Callback):
             return True
         return time.monotonic() - self._last >= self.seconds
 
+    def on_epoch_begin(self, epoch, logs=None):
+        self._before = self.position.step
+
     def on_train_batch_end(self, batch, logs=None):
-        self.position = dataclasses.replace(self.position, step=self.position.step + 1)
-        begun = self.position.step - self.position.epoch * self.steps_per_epoch
+        # Of several steps that are one execution, only the last one is told.
+        step = self._before + batch + 1
+        self.position = dataclasses.replace(self.position, step=step)
+        begun = step - self.position.epoch * self.steps_per_epoch
         if begun < self.steps_per_epoch:
             self._save_if_due(logs)
 

@@ -95,6 +95,7 @@ def train(
     folder,
     epochs,
     steps_per_epoch,
+    steps_per_execution=1,
     validation_data=None,
     validations=20,
     checkpoint_seconds=60.0,
@@ -113,6 +114,8 @@ def train(
         folder: Path for `checkpoints/`, `metrics.jsonl` and `tensorboard/`.
         epochs: Integer.
         steps_per_epoch: Integer.
+        steps_per_execution: Integer. Python is asked again after so many steps, and
+            at the end of an epoch.
         validation_data: Optional data set.
         validations: Integer. About how often it is looked at.
         checkpoint_seconds: Float.
@@ -130,6 +133,7 @@ def train(
         model.optimizer.build(model.trainable_variables)
         checkpoints = Checkpoints(folder / "checkpoints", keep_checkpoints)
         start = checkpoints.restore(model)
+    model.steps_per_execution = steps_per_execution
     non_finite = StopOnNonFiniteLoss(stage)
     with (
         finishing_first() as own_request,

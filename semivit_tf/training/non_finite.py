@@ -52,10 +52,11 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
             )
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._epoch = epoch
+        self._epoch, self._looked = epoch, 0
 
     def on_train_batch_end(self, batch, logs=None):
-        if (batch + 1) % _STEPS == 0:
+        if batch + 1 - self._looked >= _STEPS:
+            self._looked = batch + 1
             self.check(self._epoch, logs)
 
     def on_epoch_end(self, epoch, logs=None):

@@ -55,8 +55,11 @@ class Progress(keras.callbacks.Callback):
         )
         self.stream.flush()
 
+    def on_epoch_begin(self, epoch, logs=None):
+        self._before = self.step
+
     def on_train_batch_end(self, batch, logs=None):
-        self.step += 1
+        self.step = self._before + batch + 1
         if self._started is None:  # the first step includes compiling
             self._started, self.first_step = time.monotonic(), self.step
         self.logs.update(logs or {})

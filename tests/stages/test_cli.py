@@ -196,6 +196,10 @@ def test_a_stopped_run_continues_from_its_checkpoint(finished, tmp_path, monkeyp
         (["--strategy=tpu"], "strategy=tpu found no TPU"),
         (["--strategy=multi_worker"], "strategy=multi_worker should be given on every"),
         (["--logical_cpus=2"], "logical_cpus=2 needs strategy=mirrored"),
+        (
+            ["--strategy=multi_worker", "--steps_per_execution=2"],
+            "--steps_per_execution should be 1 with --strategy=multi_worker",
+        ),
         (["--labels_per_class=500"], "too few for 500 labelled"),
         (["--labels_per_class=0"], "--labels_per_class should be at least 1"),
         (["--finetune_batch_size=21"], "at most the 20 labelled images. Received: 21"),
@@ -340,7 +344,7 @@ IN_PARTS = [f"--{stage}_batch_parts=2" for stage in ("pretrain", "finetune", "se
 def test_mirrored_runs_all_stages_in_a_process_of_its_own(tmp_path):
     flags = ("--strategy=mirrored", "--logical_cpus=2", "--validation_per_class=1")
     command = [sys.executable, ROOT / "main.py", *TINY, *IN_PARTS, *flags]
-    command.append(f"--workdir={tmp_path}")
+    command += ["--steps_per_execution=2", f"--workdir={tmp_path}"]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "Traceback" not in result.stderr
     results = json.loads((tmp_path / "evaluation.json").read_text())["results"]

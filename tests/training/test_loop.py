@@ -66,15 +66,15 @@ def test_the_rest_of_an_epoch_comes_first(position, expected):
 
 
 def drawn(step):
-    """Batches of which each is another, from a step on."""
+    """Batches without end, of which the first twelve differ, from a step on."""
     batches = [semi_batch(seed=number) for number in range(step, 12)]
     data = tf.data.Dataset.from_tensors(batches[0])
     for batch in batches[1:]:
         data = data.concatenate(tf.data.Dataset.from_tensors(batch))
-    return data
+    return data.repeat()
 
 
-def learn(folder, strategy=None, **options):
+def learn(folder, strategy=None, seen=None, **options):
     keras.utils.set_random_seed(0)
     with (strategy or tf.distribute.get_strategy()).scope():
         model = SemiViT(small_vit(drop_path=0.2), 3, threshold=0.0)
@@ -89,7 +89,7 @@ def learn(folder, strategy=None, **options):
         steps_per_epoch=4,
         validation_data=tf.data.Dataset.from_tensors((views["image"], labels)),
         best=("teacher", "val_teacher_accuracy"),
-        callbacks=[EMATeacher(0.9)],
+        callbacks=[EMATeacher(0.9), *([seen] if seen else [])],
         **options,
     )
     return model
@@ -139,6 +139,39 @@ def test_a_run_stopped_after_any_step_ends_as_if_it_had_not_been(
         lines = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
         logs.append([json.loads(line) for line in lines])
         assert (tmp_path / name / "checkpoints" / "best-teacher.safetensors").exists()
+    assert len(logs[0]) == len(logs[1]) == 3
+    for one, other in zip(*logs, strict=True):
+        assert one == pytest.approx(other, rel=1e-4)
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_several_steps_an_execution_end_as_single_ones(replicas, tmp_path, mirrored):
+    """Epochs of four steps are executions of three and one, or of what is left."""
+    strategy = mirrored if replicas == 2 else None
+    single = learn(tmp_path / "single", strategy)
+    seen = []
+
+    class Seen(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append((batch, int(self.model.optimizer.iterations.numpy())))
+
+    options = {"steps_per_execution": 3, "checkpoint_steps": 1, "keep_checkpoints": 9}
+    several = learn(tmp_path / "several", strategy, seen=Seen(), **options)
+    ends = [3, 4, 7, 8, 11, 12]
+    assert seen == list(zip([2, 5] * 3, ends, strict=True))
+    names = [path.name for path in (tmp_path / "several/checkpoints").glob("step-*")]
+    assert sorted(int(name[5:15]) for name in names) == ends
+
+    for end in (8, 11, 12):  # as if killed after step 7, in an epoch
+        (tmp_path / f"several/checkpoints/step-{end:010d}.safetensors").unlink()
+    again = learn(tmp_path / "several", strategy, **options)
+    for model in (several, again):
+        for one, other in zip(single.variables, model.variables, strict=True):
+            np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-4, atol=1e-5)
+    logs = []
+    for name in ("single", "several"):
+        lines = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
+        logs.append([json.loads(line) for line in lines])
     assert len(logs[0]) == len(logs[1]) == 3
     for one, other in zip(*logs, strict=True):
         assert one == pytest.approx(other, rel=1e-4)

@@ -26,6 +26,7 @@ def run(monkeypatch, terminal):
     progress = Progress("finetune", 4, 5, ("loss", "absent"), stream=stream)
     progress.on_train_begin()
     for epoch in range(4):
+        progress.on_epoch_begin(epoch)
         for batch in range(5):
             now[0] += 2.0
             progress.on_train_batch_end(batch, {"loss": 0.5})
