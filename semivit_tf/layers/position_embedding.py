@@ -4,6 +4,10 @@ import keras
 import numpy as np
 from keras import ops
 
+# Code that resizes tables while it runs, DINO's at first, adds so much to the new sides
+# before it divides by the old ones, against rounding. The positions move by it.
+_GUARD = 0.1
+
 
 def sincos_positions(count, channels):
     """Returns sines then cosines of the positions 0..count-1: `[count, channels]`.
@@ -34,16 +38,21 @@ def sincos_table(width, grid):
     return np.concatenate([np.zeros((1, width)), table]).astype("float32")
 
 
-def bicubic_matrix(source, target):
+def bicubic_matrix(source, target, guard=0.0):
     """Returns the `[target, source]` matrix of bicubic resizing along one axis.
 
     Cubic coefficient -0.75, half-pixel centres, edges repeated, no antialiasing:
     what published code applies to position tables (`tf.image` uses -0.5).
+
+    Args:
+        source: Integer. How many there are.
+        target: Integer. How many there will be.
+        guard: Float. The scale is that of so much more than `target`.
     """
     a = -0.75
     matrix = np.zeros((target, source))
     for row in range(target):
-        centre = (row + 0.5) * source / target - 0.5
+        centre = (row + 0.5) * source / (target + guard) - 0.5
         base = int(np.floor(centre))
         for tap in range(base - 1, base + 3):
             x = abs(centre - tap)
@@ -55,13 +64,14 @@ def bicubic_matrix(source, target):
     return matrix.astype("float32")
 
 
-def resize_position_grid(positions, source_grid, target_grid):
+def resize_position_grid(positions, source_grid, target_grid, guard=0.0):
     """Resizes the rows of a position table from one grid of tokens to another.
 
     Args:
         positions: Tensor `[N, D]`, row-major over `source_grid`, no class row.
         source_grid: Tuple `(rows, columns)`.
         target_grid: Tuple `(rows, columns)`.
+        guard: Float. See `bicubic_matrix`.
 
     Returns:
         Tensor `[M, D]`, row-major over `target_grid`.
@@ -70,8 +80,10 @@ def resize_position_grid(positions, source_grid, target_grid):
         return positions
     width = positions.shape[-1]
     cells = ops.reshape(positions, (*source_grid, width))
-    vertical = ops.cast(bicubic_matrix(source_grid[0], target_grid[0]), cells.dtype)
-    horizontal = ops.cast(bicubic_matrix(source_grid[1], target_grid[1]), cells.dtype)
+    vertical, horizontal = (
+        ops.cast(bicubic_matrix(source, target, guard), cells.dtype)
+        for source, target in zip(source_grid, target_grid, strict=True)
+    )
     cells = ops.einsum("yr,xc,rcd->yxd", vertical, horizontal, cells)
     return ops.reshape(cells, (target_grid[0] * target_grid[1], width))
 
@@ -117,9 +129,8 @@ class PositionEmbedding(keras.layers.Layer):
 
     def grid_rows(self, grid):
         """Returns the rows `[N, D]` of the tokens of a grid, resized if need be."""
-        return resize_position_grid(
-            ops.convert_to_tensor(self.table)[1:], self.grid, grid
-        )
+        table = ops.convert_to_tensor(self.table)[1:]
+        return resize_position_grid(table, self.grid, grid, _GUARD)
 
     def call(self, tokens, grid=None):
         rows = self.grid_rows(grid or self.grid)

@@ -56,13 +56,33 @@ def test_doubling_by_hand():
     np.testing.assert_allclose(bicubic_matrix(8, 16)[7, 2:6], expected, atol=1e-6)
 
 
+# Computed with PyTorch 2.13, of unit vectors:
+# F.interpolate(x, scale_factor=((target + 0.1) / source, 1), mode="bicubic").
+SCALED = {
+    (4, 2): [
+        [0.5535180, 0.5305350, -0.0840520, 0.0],
+        [0.0, -0.1106960, 0.7699530, 0.3407430],
+    ],
+    (2, 3): [
+        [1.0900360, -0.0900370],
+        [0.5362740, 0.4637260],
+        [-0.0666360, 1.0666360],
+    ],
+}
+
+
+@pytest.mark.parametrize("sizes", SCALED)
+def test_a_scale_that_is_not_of_the_sizes(sizes):
+    np.testing.assert_allclose(bicubic_matrix(*sizes, 0.1), SCALED[sizes], atol=1e-6)
+
+
 def test_call_on_another_grid_adds_resized_rows():
     layer = PositionEmbedding((2, 2))
     layer.build((None, 4, 8))
     outputs = layer(tf.zeros((1, 12, 8)), grid=(3, 4))
     np.testing.assert_allclose(
         outputs[0],
-        resize_position_grid(layer.table.numpy()[1:], (2, 2), (3, 4)),
+        resize_position_grid(layer.table.numpy()[1:], (2, 2), (3, 4), 0.1),
         atol=1e-6,
     )
 

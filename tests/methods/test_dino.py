@@ -170,7 +170,7 @@ def test_local_crops_get_resized_positions():
     weights = backbone.get_weights()
     (place,) = [n for n, w in enumerate(backbone.weights) if "position" in w.path]
     table = weights[place]
-    rows = resize_position_grid(tf.constant(table[1:]), (4, 4), (2, 2))
+    rows = resize_position_grid(tf.constant(table[1:]), (4, 4), (2, 2), 0.1)
     weights[place] = np.concatenate([table[:1], rows])
     smaller.set_weights(weights)
     np.testing.assert_allclose(
