@@ -161,9 +161,28 @@ class BackboneConfig(Settings):
         "is trained, that are tested and served: .pth, .safetensors or .npz, as "
         "published.",
     )
+    init_network: str | None = setting(
+        None,
+        "Which network of that file, by its key, such as student; default: the one "
+        "that predicts best.",
+    )
+    init_source_grid: str | None = setting(
+        None,
+        "Rows and columns of that file's position table, as in 14,14, where its length "
+        "does not say them.",
+    )
+    init_allow_missing: bool = setting(
+        False, "Leave weights that the file does not hold as they are at the start."
+    )
+    init_allow_unexpected: bool = setting(
+        False, "Leave out weights of the file that nothing knows."
+    )
 
     def __post_init__(self):
         super().__post_init__()
+        told = self.init_options()
+        if told and self.init_from is None:
+            raise InputError(f"--init_{next(iter(told))} needs --init_from")
         needed = {
             "vit": ("patch_size", "width", "depth", "heads"),
             "convnext": ("depths", "widths"),
@@ -179,8 +198,28 @@ class BackboneConfig(Settings):
     def overrides(self):
         """Returns the constructor arguments that were given."""
         given = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        del given["backbone"], given["init_from"]
+        del given["backbone"]
+        given = {n: v for n, v in given.items() if not n.startswith("init_")}
         given = {n: v for n, v in given.items() if v is not None and v is not False}
         for name in {"depths", "widths"} & set(given):
             given[name] = whole_numbers(name, given[name])
+        return given
+
+    def init_options(self):
+        """Returns what was said of `init_from`, by the names of `load_published`."""
+        given = {
+            "network": self.init_network,
+            "source_grid": self.init_source_grid,
+            "allow_missing": self.init_allow_missing,
+            "allow_unexpected": self.init_allow_unexpected,
+        }
+        given = {name: value for name, value in given.items() if value}
+        if "source_grid" in given:
+            grid = whole_numbers("init_source_grid", given["source_grid"])
+            if len(grid) != 2:
+                raise InputError(
+                    "--init_source_grid should be rows and columns, as in 14,14. "
+                    f"Received: {given['source_grid']!r}"
+                )
+            given["source_grid"] = grid
         return given

@@ -136,7 +136,9 @@ class Run:
 
     def load_initial(self, model, **options):
         """Loads `--init_from` into a model and says what became of the weights."""
-        found = load_published(model, self.config.backbone.init_from, **options)
+        settings = self.config.backbone
+        options |= settings.init_options()
+        found = load_published(model, settings.init_from, **options)
         self.say(found.describe())
 
     def optimizer(self, model, settings, steps_per_epoch, **options):

@@ -88,8 +88,8 @@ def choose(networks, wanted, role):
     if wanted != "auto":
         if wanted not in networks:
             raise WeightsError(
-                f"`network` should be one of: {', '.join(networks)}. "
-                f"Received: network={wanted!r}"
+                f"`network`, --init_network, should be one of: {', '.join(networks)}. "
+                f"Received: {wanted!r}"
             )
         return wanted
     best = next(key for key in (*NETWORKS, WHOLE) if key in networks)
@@ -108,12 +108,12 @@ def _refuse(found, allow_missing, allow_unexpected):
     if missing and allow_missing is not True:
         raise WeightsError(
             f"{len(missing)} weights of the model are missing: {few(missing)} "
-            "(`load_published` leaves them as they are with `allow_missing`)"
+            "(`allow_missing`, --init_allow_missing, leaves them as they are)"
         )
     if found.unexpected and not allow_unexpected:
         raise WeightsError(
             f"{len(found.unexpected)} weights are unexpected: {few(found.unexpected)} "
-            "(`load_published` leaves them out with `allow_unexpected`)"
+            "(`allow_unexpected`, --init_allow_unexpected, leaves them out)"
         )
 
 

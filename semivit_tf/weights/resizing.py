@@ -63,8 +63,8 @@ def find_grid(rows, grid, source_grid=None):
             " or ".join(f"{r}x{c}" for (r, c), _ in sorted(found)) or "no known grid"
         )
         raise WeightsError(
-            f"a position table of {rows} rows may be made for {shown}: `source_grid` "
-            "should say its rows and columns of patches"
+            f"a position table of {rows} rows may be made for {shown}: `source_grid`, "
+            "--init_source_grid, should say its rows and columns of patches"
         )
     return next(iter(found))
 

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
+from safetensors.numpy import load_file, save_file
 from sklearn.linear_model import LogisticRegression
 
 from semivit_tf.methods.classifier import Classifier
@@ -107,6 +108,35 @@ def test_fine_tuning_starts_from_a_file(tmp_path, capsys):
     arrays, _ = read_arrays(tmp_path / "run/finetune/weights/student.safetensors")
     kernel = arrays["vit/block0/attention/qkv/kernel"]
     np.testing.assert_array_equal(kernel, source.blocks[0].attention.qkv.kernel)
+
+
+def test_what_a_file_lacks_or_has_too_much_is_allowed_by_flags(tmp_path, capsys):
+    file = tmp_path / "vit.safetensors"
+    save_timm(tiny_vit(), file)
+    arrays = load_file(file)
+    del arrays["blocks.0.attn.qkv.bias"]
+    save_file({**arrays, "strange": np.zeros(2, "float32")}, file)
+    flags = [
+        "--stages=probe",
+        f"--init_from={file}",
+        f"--workdir={tmp_path / 'run'}",
+        "--init_source_grid=2,2",
+        "--init_network=whole",
+    ]
+    assert "--init_network" in error(capsys, *flags)
+    del flags[-1]
+    assert "--init_allow_missing" in error(capsys, *flags)
+    flags.append("--init_allow_missing")
+    assert "--init_allow_unexpected" in error(capsys, *flags)
+    assert run(*flags, "--init_allow_unexpected") == 0
+    output = capsys.readouterr().out
+    assert "missing: block0/attention/qkv/bias\nunexpected: strange" in output
+    for flag in ("--init_allow_missing", "--init_network=model"):
+        line = error(capsys, "--stages=probe", f"--workdir={tmp_path / 'no'}", flag)
+        assert "needs --init_from" in line
+    assert "should be rows and columns" in error(
+        capsys, *flags[:3], "--init_source_grid=4"
+    )
 
 
 def test_stage_three_starts_from_a_fine_tuned_file(tmp_path):

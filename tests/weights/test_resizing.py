@@ -97,5 +97,6 @@ def test_a_known_grid_decides():
     ],
 )
 def test_other_grids_have_to_be_told(rows, grid, known, message):
-    with pytest.raises(WeightsError, match=f"{message}: `source_grid` should say"):
+    message += ": `source_grid`, --init_source_grid, should say"
+    with pytest.raises(WeightsError, match=message):
         find_grid(rows, grid, known)
