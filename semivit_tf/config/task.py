@@ -132,7 +132,8 @@ class BackboneConfig(Settings):
     heads: int | None = setting(None, "ViT: attention heads.", low=1)
     pooling: str | None = setting(
         None,
-        "ViT, KerasHub: features from all patches or the first token.",
+        "ViT, KerasHub: features from all patches or the first token; stage 1 by dino "
+        "always takes the first token.",
         choices=("mean", "class_token"),
     )
     position_embedding: str | None = setting(

@@ -61,6 +61,30 @@ def test_mae_is_trained_as_published(size):
     assert (224 // patch) ** 2 == tokens
 
 
+# Peak learning rate, layer decay, drop path, epochs, with all labels.
+MAE_FINETUNING = {
+    "base": (2e-3, 0.65, 0.1, 100),
+    "large": (4e-3, 0.75, 0.2, 50),
+    "huge": (4e-3, 0.75, 0.3, 50),
+}
+
+
+@pytest.mark.parametrize("size", MAE_FINETUNING)
+def test_mae_is_fine_tuned_as_published(size):
+    config = config_of(f"imagenet_mae_finetune_vit_{size}.flags")
+    settings = config.finetune
+    steps, rate = schedule(settings)
+    assert (config.data.label_fraction, steps) == (1.0, 1251)
+    peak, decay, drop_path, epochs = MAE_FINETUNING[size]
+    assert float(rate(5 * steps)) == pytest.approx(peak, rel=1e-6)
+    found = (settings.layer_decay, settings.drop_path, settings.epochs)
+    assert found == (decay, drop_path, epochs)
+    mixed = (settings.mixup_alpha, settings.cutmix_alpha, settings.erasing)
+    assert mixed == (0.8, 1.0, 0.25) and settings.label_smoothing == 0.1
+    sizes = {**VIT_SIZES[config.backbone.backbone], **config.backbone.overrides()}
+    assert sizes.get("pooling", "mean") == "mean"
+
+
 def test_dino_is_trained_as_published():
     settings = config_of("imagenet_dino_vit_small.flags").pretrain
     steps, rate = schedule(settings)
