@@ -1,17 +1,16 @@
 """What does a network without a head say about images?"""
 
 import numpy as np
-import tensorflow as tf
 
 
 def extract_features(encode, batches):
     """Returns features `[N, D]` (float32) and labels `[N]` of one pass of batches.
 
     Args:
-        encode: Function from images `[B, H, W, C]` to features `[B, D]`.
+        encode: Function from images `[B, H, W, C]` to features `[B, D]`: a
+            `tf.function`, or it takes long.
         batches: Iterable of `(images, labels)`.
     """
-    encode = tf.function(encode, reduce_retracing=True)
     pairs = [(np.asarray(encode(images)), labels) for images, labels in batches]
     features, labels = zip(*pairs, strict=True)
     return np.concatenate(features).astype("float32"), np.concatenate(labels)

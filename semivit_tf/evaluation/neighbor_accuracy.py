@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from semivit_tf.evaluation.features import extract_features
 from semivit_tf.evaluation.nearest_neighbors import vote_of_neighbors
@@ -28,7 +29,7 @@ class NeighborAccuracy(keras.callbacks.Callback):
     ):
         super().__init__()
         self.name = f"{name}_knn_accuracy"
-        self.encode = encode
+        self.encode = tf.function(encode, reduce_retracing=True)
         self.labeled = labeled
         self.validation = validation
         self.num_classes = num_classes

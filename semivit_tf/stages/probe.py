@@ -1,6 +1,7 @@
 """How good are the features of stage 1, before anything is fine-tuned?"""
 
 import numpy as np
+import tensorflow as tf
 
 from semivit_tf.backbones import find_family
 from semivit_tf.evaluation.features import extract_features
@@ -64,9 +65,9 @@ def probe(run):
         return content
     weights, network = encoder(run)
 
-    def encode(images):
-        return network(images, training=False)
-
+    encode = tf.function(
+        lambda images: network(images, training=False), reduce_retracing=True
+    )
     indices = known_images(run)
     known, labels = extract_features(encode, run.data.as_evaluated(indices))
     queries, truth = extract_features(encode, batches)

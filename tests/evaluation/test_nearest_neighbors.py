@@ -57,13 +57,22 @@ def test_accuracy_is_logged_under_the_name_of_the_weights():
         return tf.data.Dataset.from_tensor_slices((features, labels)).batch(16)
 
     labeled, validation = batches(known, labels), batches(queries, truth)
-    watch = NeighborAccuracy("teacher", lambda x: x, labeled, validation, 4, [2], 5)
+    traced = []
+
+    def encode(x):
+        traced.append(x.shape)
+        return x
+
+    watch = NeighborAccuracy("teacher", encode, labeled, validation, 4, [2], 5)
     logs = {}
     watch.on_epoch_end(0, logs)
     assert logs == {}
     watch.on_epoch_end(1, logs)
     voted = vote_of_neighbors(known, labels, queries, 4, 5)
     assert logs == {"teacher_knn_accuracy": np.mean(voted == truth)}
+    sizes = traced.copy()
+    watch.on_epoch_end(1, logs)
+    assert traced == sizes  # not once more for each look
     alone = NeighborAccuracy("teacher", lambda x: x, labeled, None, 4, [1], 5)
     voted = vote_of_neighbors(known, labels, None, 4, 5)
     assert alone.measure() == np.mean(voted == labels) > 0.5
