@@ -157,7 +157,7 @@ def split_labels(
             name: _last(name, one, groups, validation_per_class)
             for name, one in members.items()
         }
-        aside = np.concatenate(list(last.values()))
+        aside = _joined(last.values())
         if groups is not None:
             # All images of those groups, also of other classes and without labels.
             aside = np.flatnonzero(np.isin(groups, groups[aside]) & free)
@@ -166,11 +166,10 @@ def split_labels(
     validation = np.sort(np.concatenate(chosen))
 
     if labeled is None:
-        labeled = [
+        labeled = _joined(
             _choose_labeled(name, one, free, labels_per_class, label_fraction)
             for name, one in members.items()
-        ]
-        labeled = np.concatenate(labeled)
+        )
     else:
         labeled = np.asarray(labeled, np.int64)
         labeled = labeled[free[labeled] & (labels[labeled] >= 0)]
@@ -181,6 +180,11 @@ def split_labels(
         allowed[np.asarray(unlabeled, np.int64)] = True
         free &= allowed
     return LabelSplit(labeled, np.flatnonzero(free), validation)
+
+
+def _joined(chosen):
+    """Returns the indices chosen of all classes, of which there may be none."""
+    return np.concatenate([np.empty(0, np.int64), *chosen])
 
 
 def _last(name, members, groups, count):

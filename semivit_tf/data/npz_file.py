@@ -33,7 +33,14 @@ def load_npz(data_dir, class_names=None):
     def labels(part, count):
         for name in (f"y_{part}", f"{part}_labels"):
             if name in arrays:
-                return arrays[name].reshape(-1).astype("int64")
+                found = arrays[name]
+                if found.dtype.kind not in "iub" or found.size != count:
+                    raise ValueError(
+                        f"{data_dir}: {name} should be {count} whole numbers, one for "
+                        "each image, or -1 where the class is not known. Received: "
+                        f"{found.dtype} {found.shape}"
+                    )
+                return found.reshape(-1).astype("int64")
         return np.full(count, -1)
 
     if images("train") is None:

@@ -123,6 +123,8 @@ def check_batches(run):
             continue
         parts = getattr(run.config, SETTINGS[name]).batch_parts
         for flag, size, available, images in TRAINING[name].batches(run):
+            if not available:
+                raise InputError(f"--stages={name} needs {images}: there are none")
             if size > available:
                 raise InputError(
                     f"--{flag} should be at most the {available} {images}. "

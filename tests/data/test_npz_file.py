@@ -39,6 +39,22 @@ def test_validation_and_unlabelled_images_follow_the_training_ones(tmp_path):
     assert parts.validation.tolist() == [3, 4] and parts.test is None
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array([0, 1]),
+        np.array([0.0, 0.5, 1.0]),
+        np.array(["a", "b", "c"]),
+        np.eye(3, dtype="uint8"),
+    ],
+)
+def test_labels_that_are_no_class_numbers_are_refused(labels, tmp_path):
+    np.savez(tmp_path / "x.npz", x_train=images(3), y_train=labels)
+    message = f"y_train should be 3 whole numbers.* Received: {labels.dtype} "
+    with pytest.raises(ValueError, match=message):
+        load_npz(tmp_path / "x.npz")
+
+
 def test_pickles_and_other_files_are_refused(tmp_path):
     path = tmp_path / "x.npz"
     np.savez(path, x_train=np.array([{"a": 1}], dtype=object))

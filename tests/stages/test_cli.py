@@ -7,9 +7,13 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from semivit_tf.cli import main
+from semivit_tf.config.settings import InputError
+from semivit_tf.stages.pipeline import one_line_errors
 
 ROOT = pathlib.Path(__file__).parents[2]
 TINY = [
@@ -235,6 +239,34 @@ def test_wrong_input_is_one_line_and_code_2(flags, message, tmp_path, capsys):
     folder = tmp_path / "run"
     assert message in error(capsys, f"--workdir={folder}", *flags)
     assert not folder.exists()
+
+
+def test_images_without_any_label_are_for_pre_training(tmp_path, capsys):
+    images = np.random.default_rng(0).integers(0, 256, (24, 8, 8, 1)).astype("uint8")
+    np.savez(tmp_path / "images.npz", x_train=images)
+    without = [flag for flag in TINY if not flag.startswith("--labels_per_class")]
+    flags = [*without, "--dataset=npz", f"--data_dir={tmp_path / 'images.npz'}"]
+    flags = ["main.py", *flags, f"--workdir={tmp_path / 'run'}"]
+    assert main([*flags, "--stages=pretrain"]) == 0
+    assert (tmp_path / "run/pretrain/weights/encoder.safetensors").exists()
+    capsys.readouterr()
+    assert main([*flags, "--stages=finetune"]) == 2
+    line = "--stages=finetune needs labelled images: there are none"
+    assert line in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("reason", "advice"),
+    [
+        ("events.out; No space left on device", "the same command continues"),
+        ("OOM when allocating tensor", "smaller batches"),
+    ],
+)
+def test_what_runs_out_is_said_in_one_line(reason, advice, tmp_path):
+    with pytest.raises(InputError, match=f"{reason}.*{advice}") as caught:
+        with one_line_errors(tmp_path):
+            raise tf.errors.ResourceExhaustedError(None, None, f"{reason}\nat 0x7f")
+    assert "\n" not in str(caught.value)
 
 
 def test_another_split_in_the_folder_is_refused(tmp_path, capsys):

@@ -95,6 +95,16 @@ def learn(folder, strategy=None, seen=None, **options):
     return model
 
 
+def assert_same_logs(*folders):
+    logs = [
+        [json.loads(line) for line in (folder / "metrics.jsonl").open()]
+        for folder in folders
+    ]
+    assert len(logs[0]) == len(logs[1]) == 3
+    for one, other in zip(*logs, strict=True):
+        assert one == pytest.approx(other, rel=1e-4)
+
+
 class StopAfter(keras.callbacks.Callback):
     """Sends the signal of Ctrl-C after so many steps."""
 
@@ -134,14 +144,9 @@ def test_a_run_stopped_after_any_step_ends_as_if_it_had_not_been(
     # their own, in tests/stages/test_kill.py.
     for one, other in zip(whole.variables, again.variables, strict=True):
         np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-4, atol=1e-5)
-    logs = []
     for name in ("whole", "stopped"):
-        lines = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
-        logs.append([json.loads(line) for line in lines])
         assert (tmp_path / name / "checkpoints" / "best-teacher.safetensors").exists()
-    assert len(logs[0]) == len(logs[1]) == 3
-    for one, other in zip(*logs, strict=True):
-        assert one == pytest.approx(other, rel=1e-4)
+    assert_same_logs(tmp_path / "whole", tmp_path / "stopped")
 
 
 @pytest.mark.parametrize("replicas", [1, 2])
@@ -168,13 +173,7 @@ def test_several_steps_an_execution_end_as_single_ones(replicas, tmp_path, mirro
     for model in (several, again):
         for one, other in zip(single.variables, model.variables, strict=True):
             np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-4, atol=1e-5)
-    logs = []
-    for name in ("single", "several"):
-        lines = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
-        logs.append([json.loads(line) for line in lines])
-    assert len(logs[0]) == len(logs[1]) == 3
-    for one, other in zip(*logs, strict=True):
-        assert one == pytest.approx(other, rel=1e-4)
+    assert_same_logs(tmp_path / "single", tmp_path / "several")
 
 
 def test_checkpoints_come_after_so_many_steps(tmp_path):
