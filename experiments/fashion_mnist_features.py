@@ -92,29 +92,27 @@ def table(result):
     return "\n".join(lines)
 
 
-def used_flags():
-    """Returns the flags of both flagfiles."""
-    return {
-        name: [line for line in text.splitlines() if line.startswith("--")]
-        for name in {name for name, _ in WAYS.values()}
-        for text in [(ROOT / f"experiments/{name}.flags").read_text()]
-    }
+def used_flags(way):
+    """Returns the flags of a way's flagfile."""
+    text = (ROOT / f"experiments/{WAYS[way][0]}.flags").read_text()
+    return [line for line in text.splitlines() if line.startswith("--")]
 
 
 def measure(folder):
     """Runs all ways with all seeds; what was measured with the same flags is kept."""
-    flags = used_flags()
+    flags = {way: used_flags(way) for way in WAYS}
     result = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-    if result.get("flags") != flags:
-        result = {
-            "command": COMMAND,
-            "metric": "accuracy on 10,000 test images",
-            "flags": flags,
-            PIXELS: {"all": measure_pixels()},
-            **{way: {} for way in WAYS},
-        }
-    for seed in map(str, SEEDS):
-        for way in WAYS:
+    known = result.get("flags", {})
+    result = {
+        "command": COMMAND,
+        "metric": "accuracy on 10,000 test images",
+        "versions": result.get("versions"),
+        "flags": flags,
+        PIXELS: result.get(PIXELS) or {"all": measure_pixels()},
+        **{way: result[way] if known.get(way) == flags[way] else {} for way in WAYS},
+    }
+    for way in WAYS:
+        for seed in map(str, SEEDS):
             if seed not in result[way]:
                 workdir = folder / f"{way.lower()}{seed}"
                 result[way][seed] = measure_way(way, seed, workdir)

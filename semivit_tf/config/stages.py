@@ -133,6 +133,11 @@ class PretrainConfig(_Training):
         "dino: side of a local crop, whole patches; default: like 96 for 224.",
         low=1,
     )
+    dino_crops: str | None = setting(
+        None,
+        "dino: family of crops; default: that of --augmentation.",
+        choices=("small", "photo", "none"),
+    )
     dino_split: float | None = setting(
         None,
         "dino: share of the area between local and global crops; default: 0.4 for "

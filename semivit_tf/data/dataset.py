@@ -160,6 +160,7 @@ class Dataset:
         start_step=0,
         shard=(0, 1),
         *,
+        family=None,
         local_size=None,
         split=None,
     ):
@@ -170,6 +171,7 @@ class Dataset:
             local_crops: Integer V; may be 0.
             start_step: Integer. How many batches were taken before.
             shard: See `index_batches`.
+            family: Optional string. See `crop_policies`. Defaults to that of the views.
             local_size: Optional integer or `(h, w)`. Defaults to `local_size()`.
             split: Optional float. See `crop_policies`.
 
@@ -179,7 +181,7 @@ class Dataset:
         """
         size = local_size or self.local_size()
         policies = crop_policies(
-            self.augmentation,
+            family or self.augmentation,
             self.image_size,
             (size, size) if isinstance(size, int) else size,
             local_crops,

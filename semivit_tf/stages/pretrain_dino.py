@@ -71,6 +71,7 @@ def stream(run, model, step, shard):
         settings.dino_local_crops,
         step,
         shard,
+        family=settings.dino_crops,
         local_size=settings.dino_local_size or run.data.local_size(patch_size),
         split=settings.dino_split,
     )

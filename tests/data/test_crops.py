@@ -93,6 +93,16 @@ def test_strength_and_split_reach_the_policies():
     assert np.std(np.mean(narrow, (2, 3, 4))) > 1.2 * np.std(np.mean(wide, (2, 3, 4)))
 
 
+def test_crops_may_be_of_another_family_than_views():
+    data = digits(augmentation="small")
+    batch = next(iter(data.crops(6, 1, family="none")))
+    images = next(iter(digits(augmentation="none").images(6)))
+    for number in (0, 1):
+        np.testing.assert_array_equal(batch["global"][:, number], images)
+    own = next(iter(data.crops(6, 1)))["global"]
+    assert not np.array_equal(own[:, 0], own[:, 1])
+
+
 def test_files_are_decoded_once_for_all_crops(monkeypatch):
     images = [picture(n, (60 + n, 90 - n)) for n in range(8)]
     contents = [encoded(image, "PNG") for image in images]

@@ -118,6 +118,7 @@ def test_schedules_follow_the_flags(tmp_path):
         "pretrain_dino_temperature_warmup_epochs": 4,
         "pretrain_dino_frozen_epochs": 2,
         "pretrain_dino_initialization": "xavier_uniform",
+        "pretrain_dino_crops": "none",
     }
     prepared_run = prepared(tmp_path, **flags)
     steps = 1438 // 128
@@ -148,6 +149,7 @@ def test_schedules_follow_the_flags(tmp_path):
     momenta = [float(teacher.momentum_at(s)) for s in (0, 10 * steps, 20 * steps)]
     np.testing.assert_allclose(momenta, [0.996, 0.998, 1.0], rtol=1e-6)
     batch = next(iter(pretrain_dino.stream(prepared_run, model, 0, (0, 1))))
+    np.testing.assert_array_equal(batch["global"][:, 0], batch["global"][:, 1])
     assert batch["local"].shape == (128, 8, 4, 4, 1)  # 3.4 pixels in patches of 2
 
 
