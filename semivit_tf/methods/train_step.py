@@ -135,9 +135,8 @@ class Method(keras.Model):
                 copies = strategy.experimental_local_results(variable.value)
                 seed, count = copies[0].numpy().tolist()
                 if self._spread_seeds.get(variable.path) == seed:
-                    seed -= offsets[
-                        0
-                    ]  # spread before, on a worker that is not the first
+                    # Spread before, on a worker that is not the first.
+                    seed -= offsets[0]
                 for copy, offset in zip(copies, offsets, strict=True):
                     copy.assign([(seed + offset) % 2**31, count])
                 self._spread_seeds[variable.path] = (seed + offsets[0]) % 2**31
