@@ -95,14 +95,35 @@ def learn(folder, strategy=None, seen=None, **options):
     return model
 
 
-def assert_same_logs(*folders):
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Runs once, without a stop; gives the folder and the model."""
+    runs = {}
+
+    def run(replicas, strategy):
+        if replicas not in runs:
+            folder = tmp_path_factory.mktemp("whole")
+            runs[replicas] = folder, learn(folder, strategy)
+        return runs[replicas]
+
+    return run
+
+
+def assert_same(run, other):
+    """Of two runs, each a folder and a model.
+
+    Threads that share a sum round it as they like: the bits are for processes of their
+    own, in tests/stages/test_kill.py.
+    """
+    for one, two in zip(run[1].variables, other[1].variables, strict=True):
+        np.testing.assert_allclose(one.numpy(), two.numpy(), rtol=1e-4, atol=1e-5)
     logs = [
         [json.loads(line) for line in (folder / "metrics.jsonl").open()]
-        for folder in folders
+        for folder, _ in (run, other)
     ]
     assert len(logs[0]) == len(logs[1]) == 3
-    for one, other in zip(*logs, strict=True):
-        assert one == pytest.approx(other, rel=1e-4)
+    for one, two in zip(*logs, strict=True):
+        assert one == pytest.approx(two, rel=1e-4)
 
 
 class StopAfter(keras.callbacks.Callback):
@@ -120,11 +141,9 @@ class StopAfter(keras.callbacks.Callback):
 
 @pytest.mark.parametrize(("steps", "replicas"), [(1, 1), (4, 1), (6, 1), (7, 2)])
 def test_a_run_stopped_after_any_step_ends_as_if_it_had_not_been(
-    steps, replicas, tmp_path, mirrored, monkeypatch
+    steps, replicas, tmp_path, mirrored, monkeypatch, whole
 ):
     strategy = mirrored if replicas == 2 else None
-    whole = learn(tmp_path / "whole", strategy)
-
     add = loop.KeepRunningMeans
     with monkeypatch.context() as patched, stops_on_signals():
 
@@ -135,25 +154,20 @@ def test_a_run_stopped_after_any_step_ends_as_if_it_had_not_been(
 
         patched.setattr(loop, "KeepRunningMeans", Both)
         with pytest.raises(Stopped):
-            learn(tmp_path / "stopped", strategy)
-    (path,) = (tmp_path / "stopped" / "checkpoints").glob("step-*")
+            learn(tmp_path, strategy)
+    (path,) = (tmp_path / "checkpoints").glob("step-*")
     assert path.name == f"step-{steps:010d}.safetensors"
-    again = learn(tmp_path / "stopped", strategy)
-
-    # Threads that share a sum round it as they like: the bits are for processes of
-    # their own, in tests/stages/test_kill.py.
-    for one, other in zip(whole.variables, again.variables, strict=True):
-        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-4, atol=1e-5)
-    for name in ("whole", "stopped"):
-        assert (tmp_path / name / "checkpoints" / "best-teacher.safetensors").exists()
-    assert_same_logs(tmp_path / "whole", tmp_path / "stopped")
+    again = learn(tmp_path, strategy)
+    assert_same(whole(replicas, strategy), (tmp_path, again))
+    assert (tmp_path / "checkpoints" / "best-teacher.safetensors").exists()
 
 
 @pytest.mark.parametrize("replicas", [1, 2])
-def test_several_steps_an_execution_end_as_single_ones(replicas, tmp_path, mirrored):
+def test_several_steps_an_execution_end_as_single_ones(
+    replicas, tmp_path, mirrored, whole
+):
     """Epochs of four steps are executions of three and one, or of what is left."""
     strategy = mirrored if replicas == 2 else None
-    single = learn(tmp_path / "single", strategy)
     seen = []
 
     class Seen(keras.callbacks.Callback):
@@ -161,19 +175,17 @@ def test_several_steps_an_execution_end_as_single_ones(replicas, tmp_path, mirro
             seen.append((batch, int(self.model.optimizer.iterations.numpy())))
 
     options = {"steps_per_execution": 3, "checkpoint_steps": 1, "keep_checkpoints": 9}
-    several = learn(tmp_path / "several", strategy, seen=Seen(), **options)
+    several = learn(tmp_path, strategy, seen=Seen(), **options)
     ends = [3, 4, 7, 8, 11, 12]
     assert seen == list(zip([2, 5] * 3, ends, strict=True))
-    names = [path.name for path in (tmp_path / "several/checkpoints").glob("step-*")]
+    names = [path.name for path in (tmp_path / "checkpoints").glob("step-*")]
     assert sorted(int(name[5:15]) for name in names) == ends
+    assert_same(whole(replicas, strategy), (tmp_path, several))
 
     for end in (8, 11, 12):  # as if killed after step 7, in an epoch
-        (tmp_path / f"several/checkpoints/step-{end:010d}.safetensors").unlink()
-    again = learn(tmp_path / "several", strategy, **options)
-    for model in (several, again):
-        for one, other in zip(single.variables, model.variables, strict=True):
-            np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-4, atol=1e-5)
-    assert_same_logs(tmp_path / "single", tmp_path / "several")
+        (tmp_path / f"checkpoints/step-{end:010d}.safetensors").unlink()
+    again = learn(tmp_path, strategy, **options)
+    assert_same(whole(replicas, strategy), (tmp_path, again))
 
 
 def test_checkpoints_come_after_so_many_steps(tmp_path):
