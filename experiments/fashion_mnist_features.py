@@ -83,7 +83,7 @@ def table(result):
     }
     lines = ["| features | " + " | ".join(titles.values()) + " |"]
     lines.append("|---|" + "---|" * len(titles))
-    for way in (PIXELS, *WAYS):
+    for way in (way for way in (PIXELS, *WAYS) if result[way]):
         cells = []
         for name in titles:
             values = [seed[name] for seed in result[way].values() if name in seed]
