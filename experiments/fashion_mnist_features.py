@@ -11,6 +11,7 @@ the table made from it.
 """
 
 import json
+import resource
 import sys
 
 from campaign import (
@@ -38,16 +39,25 @@ PIXELS = "raw pixels"
 
 
 def measure_way(way, seed, workdir):
-    """Runs one way with one seed; returns its accuracies."""
+    """Runs one way with one seed; returns its accuracies and the time it took."""
     name, stages = WAYS[way]
     flags = f"--flagfile=experiments/{name}.flags", f"--seed={seed}"
+    whole, before = not workdir.exists(), processor_seconds()
     run_pipeline(workdir, *flags, f"--stages={stages}", "--probe_labels=all")
+    seconds = processor_seconds() - before if whole else None
     probe = json.loads((workdir / "probe.json").read_text())
     return {
+        "processor_seconds": seconds,
         "neighbors": probe["nearest_neighbors"]["10"],
         "linear": probe["linear"]["accuracy"],
         "finetuned": read_evaluation(workdir)["finetune student"]["accuracy"],
     }
+
+
+def processor_seconds():
+    """Returns the time that ended processes have taken, of all processors together."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def measure_pixels():
@@ -81,13 +91,16 @@ def table(result):
         "linear": "linear probe, 60,000 labels",
         "finetuned": "fine-tuned, 250 labels",
     }
-    lines = ["| features | " + " | ".join(titles.values()) + " |"]
-    lines.append("|---|" + "---|" * len(titles))
+    columns = ["features", *titles.values(), "processor minutes of a run, at most"]
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     for way in (way for way in (PIXELS, *WAYS) if result[way]):
         cells = []
         for name in titles:
             values = [seed[name] for seed in result[way].values() if name in seed]
             cells.append(spread(values) if values else "")
+        times = [seed.get("processor_seconds") for seed in result[way].values()]
+        times = [time for time in times if time is not None]
+        cells.append(f"{max(times) / 60:.0f}" if times else "")
         lines.append(f"| {way} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
