@@ -91,18 +91,27 @@ def table(result):
         "linear": "linear probe, 60,000 labels",
         "finetuned": "fine-tuned, 250 labels",
     }
-    columns = ["features", *titles.values(), "processor minutes of a run, at most"]
+    measured = [way for way in (PIXELS, *WAYS) if result[way]]
+    minutes = {way: processor_minutes(result[way]) for way in measured}
+    columns = ["features", *titles.values()]
+    if any(minutes.values()):
+        columns.append("processor minutes of a run, at most")
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    for way in (way for way in (PIXELS, *WAYS) if result[way]):
-        cells = []
+    for way in measured:
+        cells = [way]
         for name in titles:
             values = [seed[name] for seed in result[way].values() if name in seed]
             cells.append(spread(values) if values else "")
-        times = [seed.get("processor_seconds") for seed in result[way].values()]
-        times = [time for time in times if time is not None]
-        cells.append(f"{max(times) / 60:.0f}" if times else "")
-        lines.append(f"| {way} | " + " | ".join(cells) + " |")
+        cells.append(minutes[way])
+        lines.append("| " + " | ".join(cells[: len(columns)]) + " |")
     return "\n".join(lines)
+
+
+def processor_minutes(seeds):
+    """Returns the most that a run of these took, where one was measured."""
+    times = [seed.get("processor_seconds") for seed in seeds.values()]
+    times = [time for time in times if time is not None]
+    return f"{max(times) / 60:.0f}" if times else ""
 
 
 def used_flags(way):

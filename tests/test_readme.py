@@ -43,6 +43,7 @@ def test_the_script_of_the_readme_runs(tmp_path, monkeypatch):
     "script",
     [
         "experiments/digits_40_labels.py",
+        "experiments/fashion_mnist_features.py",
         "experiments/kills.py",
         "experiments/benchmarks/augmentation.py",
         "experiments/benchmarks/duplicates.py",
