@@ -4,8 +4,8 @@
 
 For seeds 0 to 2, the stages of experiments/fashion_mnist_250_labels.flags and of
 experiments/fashion_mnist_dino.flags up to fine-tuning with 250 labels, and the same
-without pre-training. Features are probed with all 60,000 training labels, as are raw
-pixels and an untrained network. Writes each result to
+without pre-training, for each of the two networks. Features are probed with all 60,000
+training labels, as are raw pixels. Writes each result to
 experiments/results/fashion_mnist_features.json, goes on from what is there, and prints
 the table made from it.
 """
@@ -30,10 +30,12 @@ sys.path.insert(0, str(ROOT))
 COMMAND = "python experiments/fashion_mnist_features.py"
 RESULT = RESULTS / "fashion_mnist_features.json"
 SEEDS = (0, 1, 2)
+MAE, DINO = "fashion_mnist_250_labels", "fashion_mnist_dino"
 WAYS = {
-    "untrained": ("fashion_mnist_250_labels", "probe,finetune,evaluate"),
-    "MAE": ("fashion_mnist_250_labels", "pretrain,probe,finetune,evaluate"),
-    "DINO": ("fashion_mnist_dino", "pretrain,probe,finetune,evaluate"),
+    "untrained, patch 4": (MAE, "probe,finetune,evaluate"),
+    "MAE, patch 4": (MAE, "pretrain,probe,finetune,evaluate"),
+    "untrained, patch 7": (DINO, "probe,finetune,evaluate"),
+    "DINO, patch 7": (DINO, "pretrain,probe,finetune,evaluate"),
 }
 PIXELS = "raw pixels"
 
@@ -68,7 +70,7 @@ def measure_pixels():
     from semivit_tf.data.dataset import load_parts
     from semivit_tf.stages.probe import measure as probe
 
-    flagfile = ROOT / "experiments" / f"{WAYS['MAE'][0]}.flags"
+    flagfile = ROOT / "experiments" / f"{MAE}.flags"
     settings = parse(["main.py", f"--flagfile={flagfile}"]).data
     names = settings.names_of_classes()
     parts = load_parts(settings.dataset, settings.data_dir, names)
@@ -136,7 +138,7 @@ def measure(folder):
     for way in WAYS:
         for seed in map(str, SEEDS):
             if seed not in result[way]:
-                workdir = folder / f"{way.lower()}{seed}"
+                workdir = folder / f"{way.replace(', ', '_').replace(' ', '_')}_{seed}"
                 result[way][seed] = measure_way(way, seed, workdir)
                 result["versions"] = read_versions(workdir)
                 write_json(RESULT, result)
