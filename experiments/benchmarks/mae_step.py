@@ -17,6 +17,7 @@ import sys
 from turns import (
     ROOT,
     best_ratio,
+    each_machine,
     main,
     product_operations,
     random_images,
@@ -281,7 +282,23 @@ def create_steps(way):
 
 def table(result):
     """Returns the result as Markdown tables."""
-    rounds, operations = result["rounds"], result["operations"]
+    operations = result["operations"]
+    times = each_machine(result, lambda rounds: machine_table(rounds, operations))
+    lines = [
+        times,
+        "",
+        "| matrix products of a step, 10⁹ operations an image | three quarters hidden "
+        "| nothing hidden |",
+        "|---|---|---|",
+    ]
+    for name in ("encoder", "decoder", "step"):
+        one, other = (counts[name] / BATCH / 1e9 for counts in operations.values())
+        lines.append(f"| {name} | {one:.1f} | {other:.1f} |")
+    return "\n".join(lines)
+
+
+def machine_table(rounds, operations):
+    """Returns what one machine took."""
     keys = "images_per_second", "processor_seconds_per_image"
     lines = [
         f"| a step on {BATCH} images | images a second | processor seconds an image "
@@ -308,15 +325,6 @@ def table(result):
                 f"| our best to PyTorch's, {title} | {ratios[0]:.2f} times as many "
                 f"| {ratios[1]:.2f} times fewer | | |"
             )
-    lines += [
-        "",
-        "| matrix products of a step, 10⁹ operations an image | three quarters hidden "
-        "| nothing hidden |",
-        "|---|---|---|",
-    ]
-    for name in ("encoder", "decoder", "step"):
-        one, other = (counts[name] / BATCH / 1e9 for counts in operations.values())
-        lines.append(f"| {name} | {one:.1f} | {other:.1f} |")
     return "\n".join(lines)
 
 

@@ -6,6 +6,8 @@ something on an idle machine only: under load, PyTorch's threads wait for each o
 much longer than TensorFlow's. Processor seconds an image, of all threads together,
 change less: what waits does not count, because PyTorch's threads are told to sleep
 meanwhile. The share of the processors that other processes used is written with both.
+Which package is faster depends on the processor, too: what was measured on others is
+kept, under their names.
 """
 
 import argparse
@@ -24,6 +26,22 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PRODUCT_SIDE, PRODUCT_SECONDS = 2048, 1.0
 SECONDS, ROUNDS = 10.0, 5
+# What products of matrices are made of, the newest first.
+INSTRUCTIONS = "amx_bf16", "amx_tile", "avx512_bf16", "avx512f", "avx2", "avx"
+
+
+def processor_name():
+    """Returns how many processors of which kind there are (Linux, x86)."""
+    text = pathlib.Path("/proc/cpuinfo").read_text()
+    pairs = (line.partition(":") for line in text.splitlines() if ":" in line)
+    about = {name.strip(): value.strip() for name, _, value in pairs}
+    known = about.get("flags", "").split()
+    widest = [name for name in INSTRUCTIONS if name in known][:2]
+    return (
+        f"{os.cpu_count()} x {about.get('model name')}, "
+        f"family {about.get('cpu family')}, model {about.get('model')}, "
+        f"{', '.join(widest)}"
+    )
 
 
 def random_images(*shape):
@@ -185,6 +203,21 @@ def share_of_products(rounds, way, operations):
     return reached / fastest
 
 
+def each_machine(result, table):
+    """Returns the tables of all machines as Markdown.
+
+    Args:
+        result: What `main` wrote.
+        table: Function from `rounds` to Markdown.
+    """
+    tables = []
+    for name, machine in result["machines"].items():
+        rounds = machine["rounds"]
+        count = len(next(iter(rounds.values()))["images_per_second"])
+        tables.append(f"{name}; medians of {count} rounds:\n\n{table(rounds)}")
+    return "\n\n".join(tables)
+
+
 # === The command ===
 
 
@@ -232,14 +265,14 @@ def main(
         used = {}
         for values in found.values():
             used.update(values.pop("versions")[0])
+        known = json.loads(result_file.read_text()) if result_file.exists() else {}
+        machines = known.get("machines", {})
+        machines.pop(processor_name(), None)
+        machine = {"seconds": seconds, "rounds": found, "versions": used}
         result = {
-            "command": f"python {path.relative_to(ROOT)} --torch_python=PATH "
-            f"--rounds={rounds}",
+            "command": f"python {path.relative_to(ROOT)} --torch_python=PATH",
             "operations": ask(path, sys.executable, "--operations"),
-            "seconds": seconds,
-            "rounds": found,
-            "processors": os.cpu_count(),
-            "versions": used,
+            "machines": {processor_name(): machine, **machines},
         }
         result_file.parent.mkdir(parents=True, exist_ok=True)
         result_file.write_text(json.dumps(result, indent=2) + "\n")
