@@ -1,5 +1,7 @@
 """The training step that every method shares: one gradient, one optimizer update."""
 
+import math
+
 import keras
 import tensorflow as tf
 
@@ -230,10 +232,28 @@ class Method(keras.Model):
         return gradients, self.report({"loss": (loss, 1.0), **terms})
 
     def report(self, terms):
-        """Adds `(value, weight)` terms to the running means and returns the means."""
+        """Adds `(value, weight)` terms to the running means and returns the means.
+
+        From the first loss that is no number on, its mean tells that it happened, and
+        the other means tell which term it was: to those nothing is added any more, as
+        all are no numbers in the steps that follow.
+        """
+        sound = self._is_sound()
         for name, (value, weight) in terms.items():
+            if name != "loss":
+                value, weight = (
+                    tf.where(sound, tf.cast(number, tf.float32), 0.0)
+                    for number in (value, weight)
+                )
             self._trackers[name].update_state(value, sample_weight=weight)
         return {name: self._trackers[name].result() for name in terms}
+
+    def _is_sound(self):
+        """Returns whether all losses before this step's were numbers."""
+        here = tf.math.is_finite(self._trackers["loss"].total)
+        # What another replica had is in the weights: one of them will do.
+        smallest = min(self.trainable_variables, key=lambda v: math.prod(v.shape))
+        return here & tf.reduce_all(tf.math.is_finite(smallest))
 
 
 def executions(steps, steps_per_epoch):

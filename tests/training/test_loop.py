@@ -51,6 +51,47 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(tmp_path):
     assert (tmp_path / "metrics.jsonl").read_text().count("\n") == 1
 
 
+@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize(("view", "term"), [("image", ""), ("strong", "un")])
+def test_the_term_that_was_no_number_first_is_named(
+    tmp_path, mirrored, replicas, view, term
+):
+    """The last of its rows spoils step 4, the weights, and all terms from then on."""
+    views, labels = semi_batch()
+    spoiled = views[view].copy()
+    spoiled[-1] = np.nan
+    good = tf.data.Dataset.from_tensors((views, labels))
+    bad = tf.data.Dataset.from_tensors(({**views, view: spoiled}, labels))
+    data = good.repeat(3).concatenate(bad).concatenate(good.repeat())
+    strategy = mirrored if replicas == 2 else tf.distribute.get_strategy()
+    with strategy.scope():
+        model = SemiViT(small_vit(), 3, threshold=0.0, seed=0)
+        model.compile(keras.optimizers.SGD(0.1))
+    with pytest.raises(NonFiniteLossError, match=f"semi: {term}labeled_loss became"):
+        train(
+            model,
+            data.skip,
+            stage="semi",
+            folder=tmp_path,
+            epochs=1,
+            steps_per_epoch=60,
+        )
+
+
+def test_weights_that_are_no_numbers_are_found_though_no_loss_was(tmp_path):
+    model = SemiViT(small_vit(), 3, seed=0)
+    model.compile(keras.optimizers.SGD(0.1))
+    weight = min(
+        model.student.trainable_variables, key=lambda v: v.shape.num_elements()
+    )
+    weight.assign(np.full(weight.shape, np.inf))
+    data = tf.data.Dataset.from_tensors(semi_batch()).repeat()
+    with pytest.raises(NonFiniteLossError, match="semi: loss became nan in epoch 1"):
+        train(
+            model, data.skip, stage="semi", folder=tmp_path, epochs=1, steps_per_epoch=3
+        )
+
+
 @pytest.mark.parametrize(
     ("position", "expected"),
     [
