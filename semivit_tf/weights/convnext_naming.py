@@ -74,6 +74,9 @@ class ConvNeXtNaming:
     def grid(self):
         """Returns None: there is no position table."""
 
+    def reason_to_refuse(self, names):
+        """Returns None: no name says that a file is of another network."""
+
     def reason_to_drop(self, name):
         """Returns None: nothing of a file is rightly left out."""
 

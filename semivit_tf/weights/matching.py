@@ -70,6 +70,8 @@ def match(network, arrays, head="auto", skip=(), normalized=None):
         if unwrap(name) in known:
             raise WeightsError(f"two of its weights are named {unwrap(name)[:80]}")
         known[unwrap(name)] = name
+    if reason := network.naming.reason_to_refuse(known):
+        raise WeightsError(reason)
     dialects = network.dialects(list(known))
     dialect = max(dialects, key=lambda names: len(names.keys() & known.keys()))
     if not dialect.keys() & known.keys():

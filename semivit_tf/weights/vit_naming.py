@@ -16,6 +16,8 @@ from semivit_tf.weights.vit_names import (
 # What files call a norm that acts on each token.
 TOKEN_NORMS = ("norm.", "layernorm.", "Transformer/encoder_norm/")
 MEAN_NORM = "fc_norm."
+# What timm and transformers call the second token of a distilled DeiT.
+DISTILLATION_TOKENS = ("dist_token", "embeddings.distillation_token")
 NORMALIZED = {True: "the mean of tokens", False: "tokens"}
 BEFORE_THE_MEAN = "it normalises tokens, the model's norm their mean"
 AFTER_THE_MEAN = "it normalises the mean of tokens, the model's norm tokens"
@@ -54,6 +56,17 @@ class ViTNaming:
     def grid(self):
         """Returns the rows and columns of the position table."""
         return self.backbone.grid
+
+    def reason_to_refuse(self, names):
+        """Returns why no file with such names is for the model, or None."""
+        for name in DISTILLATION_TOKENS:
+            if name in names:
+                # Its other tokens look at this one, so it cannot be left out.
+                return (
+                    f"it is a distilled DeiT, with a token ({name}) that the model "
+                    "does not have; a DeiT that is not distilled can be loaded"
+                )
+        return None
 
     def reason_to_drop(self, name):
         """Returns why a file's weight is rightly left out, or None."""

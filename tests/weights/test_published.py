@@ -153,7 +153,7 @@ def split(arrays, words, place="attn"):
     return found
 
 
-def as_transformers(arrays):
+def as_transformers(arrays, wrapper="vit"):
     """Renames timm's weights to those of Hugging Face's transformers."""
     arrays = split(arrays, ("query", "key", "value"), "attention.attention")
     found = {}
@@ -172,7 +172,7 @@ def as_transformers(arrays):
         ):
             name = name.replace(before, after)
         name = f"layernorm.{name[5:]}" if name.startswith("norm.") else name
-        found[name if name.startswith("classifier") else f"vit.{name}"] = array
+        found[name if name.startswith("classifier") else f"{wrapper}.{name}"] = array
     return found
 
 
@@ -181,6 +181,7 @@ SPELLINGS = {
     "q_proj": lambda arrays: split(arrays, ("q_proj", "k_proj", "v_proj")),
     "query": lambda arrays: split(arrays, ("query", "key", "value")),
     "transformers": as_transformers,
+    "transformers' DeiT": lambda arrays: as_transformers(arrays, "deit"),
     "wrapped": lambda arrays: {f"module.backbone.{n}": x for n, x in arrays.items()},
     "compiled": lambda arrays: {f"_orig_mod.{n}": x for n, x in arrays.items()},
     "half": lambda arrays: {n: x.astype("float16") for n, x in arrays.items()},
@@ -202,6 +203,9 @@ def test_other_spellings_give_the_same_answers(tmp_path, spelling):
     if spelling == "q_proj":
         names = [f"blocks.1.attn.{letter}_proj.bias" for letter in "qkv"]
         assert coverage.loaded["block1/attention/qkv/bias"] == tuple(names)
+    if spelling == "transformers' DeiT":
+        assert coverage.loaded["class_token"] == ("deit.embeddings.cls_token",)
+        assert coverage.loaded["head/bias"] == ("classifier.bias",)
 
 
 def test_the_jax_release_renumbered(tmp_path):
@@ -377,7 +381,7 @@ def changed(tmp_path, **changes):
     [
         ({"cls_token": None}, r"1 weights of the model are missing: class_token \("),
         ({"norm.bias": None, "cls_token": None}, "2 weights of the model are missing"),
-        ({"dist_token": np.zeros(3, "f4")}, "1 weights are unexpected: dist_token"),
+        ({"reg_token": np.zeros(3, "f4")}, "1 weights are unexpected: reg_token"),
         ({"blocks.2.norm1.bias": np.zeros(3, "f4")}, "unexpected: blocks.2.norm1.bias"),
         ({"pre_logits.bias": np.zeros(3, "f4")}, "unexpected: pre_logits.bias"),
         ({"module.norm.bias": np.zeros(16, "f4")}, "two of its weights are named norm"),
@@ -427,15 +431,58 @@ def test_arrays_that_do_not_fit_are_never_read():
 def test_missing_and_unexpected_weights_may_be_allowed(tmp_path):
     model = classifier()
     before = model.backbone.class_token.numpy()
-    path = changed(tmp_path, cls_token=None, dist_token=np.zeros(3, "f4"))
+    path = changed(tmp_path, cls_token=None, reg_token=np.zeros(3, "f4"))
     with pytest.raises(WeightsError, match="missing"):
         load_published(model, path, allow_unexpected=True)
     with pytest.raises(WeightsError, match="unexpected"):
         load_published(model, path, allow_missing=True)
     coverage = load_published(model, path, allow_missing=True, allow_unexpected=True)
     assert coverage.missing == ("class_token",)
-    assert coverage.unexpected == ("dist_token",)
+    assert coverage.unexpected == ("reg_token",)
     np.testing.assert_array_equal(model.backbone.class_token, before)
+
+
+def distilled(arrays):
+    """Weights of timm's distilled DeiT: one token more, and one head."""
+    table = arrays["pos_embed"]
+    return {
+        **arrays,
+        "dist_token": arrays["cls_token"],
+        "pos_embed": np.concatenate([table[:, :1], table], axis=1),
+        "head_dist.weight": arrays["head.weight"],
+        "head_dist.bias": arrays["head.bias"],
+    }
+
+
+def distilled_in_transformers(arrays):
+    """The same by the names of Hugging Face's transformers."""
+    names = {
+        "deit.dist_token": "deit.embeddings.distillation_token",
+        "classifier_dist.weight": "distillation_classifier.weight",
+        "classifier_dist.bias": "distillation_classifier.bias",
+        "classifier.weight": "cls_classifier.weight",
+        "classifier.bias": "cls_classifier.bias",
+    }
+    found = as_transformers(distilled(arrays), "deit")
+    return {names.get(name, name): array for name, array in found.items()}
+
+
+@pytest.mark.parametrize("options", [{}, {"allow_unexpected": True, "head": "drop"}])
+@pytest.mark.parametrize(
+    "spelled, token",
+    [
+        (distilled, "dist_token"),
+        (distilled_in_transformers, "embeddings.distillation_token"),
+    ],
+)
+def test_a_distilled_deit_is_refused_for_what_it_is(tmp_path, spelled, token, options):
+    save_file(spelled(arrays_of("vit_token.pth")), tmp_path / "file")
+    model = classifier()
+    before = snapshot(model)
+    message = rf"file: it is a distilled DeiT, with a token \({token}\) that the model"
+    with pytest.raises(WeightsError, match=message):
+        load_published(model, tmp_path / "file", **options)
+    unchanged(model, before)
 
 
 @pytest.mark.parametrize("grid", [4, (4,), (4, 0), (4, 4.0), "44", (2, 9)])
