@@ -1,4 +1,5 @@
 """Pure, unreduced functions of tensors: the caller chooses what to average over.
 
-A loss knows no model and no flag. `keras.ops` only.
+Where published code fixes the average, a function takes it: `masked_mean`. A loss knows
+no model and no flag. `keras.ops` only.
 """

@@ -19,7 +19,7 @@ def normalize_patches(patches):
 def masked_patch_error(targets, predictions):
     """Returns the squared error `[B, N]` of each patch, averaged over its pixels.
 
-    Multiply by the mask and divide by its sum over the whole batch.
+    `masked_mean` makes a loss of it.
 
     Args:
         targets: Float tensor `[B, N, P * P * C]`.
@@ -27,3 +27,16 @@ def masked_patch_error(targets, predictions):
     """
     predictions = ops.cast(predictions, "float32")
     return ops.mean(ops.square(predictions - ops.cast(targets, "float32")), axis=-1)
+
+
+def masked_mean(error, mask):
+    """Returns the mean error of all hidden patches of a batch: a scalar.
+
+    Each patch counts alike, also where images hide unequal numbers of them. Where
+    nothing is hidden the mean is 0.
+
+    Args:
+        error: Float tensor `[B, N]`.
+        mask: Float tensor `[B, N]`: 1 for hidden patches, 0 for the others.
+    """
+    return ops.sum(error * mask) / ops.maximum(ops.sum(mask), 1.0)

@@ -15,6 +15,7 @@ from semivit_tf.layers.token_masking import (
 )
 from semivit_tf.layers.transformer_block import TransformerBlock
 from semivit_tf.losses.masked_reconstruction import (
+    masked_mean,
     masked_patch_error,
     normalize_patches,
     patch_statistics,
@@ -199,8 +200,7 @@ class MAE(Method):
         encoded = self.encode(images, shuffle, training)
         decoded = self.decoder(encoded, restore, training=training)
         error = masked_patch_error(self.targets(images), decoded)
-        mask = token_mask(restore, self.visible)
-        return ops.sum(error * mask) / ops.maximum(ops.sum(mask), 1.0)
+        return masked_mean(error, token_mask(restore, self.visible))
 
     def pictures(self, images):
         """Shows what the model sees of images and what it makes of that.

@@ -3,6 +3,7 @@
 import numpy as np
 
 from semivit_tf.losses.masked_reconstruction import (
+    masked_mean,
     masked_patch_error,
     normalize_patches,
 )
@@ -27,3 +28,12 @@ def test_error_by_hand():
     targets = np.array([[[1.0, 3.0], [0.0, 0.0]]])
     predictions = np.array([[[0.0, 0.0], [2.0, 0.0]]])
     np.testing.assert_allclose(masked_patch_error(targets, predictions), [[5.0, 2.0]])
+
+
+def test_the_mean_is_over_hidden_patches_and_not_over_images():
+    error = np.array([[5.0, 2.0], [1.0, 3.0]], "float32")
+    unequal = np.array([[1.0, 0.0], [1.0, 1.0]], "float32")
+    # (5 + 1 + 3) / 3; the mean of the images' means would be (5 + 2) / 2.
+    assert float(masked_mean(error, unequal)) == 3.0
+    assert float(masked_mean(error, np.ones((2, 2), "float32"))) == 2.75
+    assert float(masked_mean(error, np.zeros((2, 2), "float32"))) == 0.0
