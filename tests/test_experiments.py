@@ -4,6 +4,7 @@ import importlib
 import json
 import pathlib
 import sys
+import types
 
 import pytest
 
@@ -94,3 +95,28 @@ def test_a_sweep_gives_both_networks_the_same_flags(experiment, tmp_path, monkey
     assert "| 5 | CNN, fine-tuned | 6.0 +- 1.4 |" in table
     assert "| 5 | ViT, fine-tuned | 16.0 +- 1.4 |" in table
     assert "| 5 | Semi-ViT | 36.0 +- 1.4 |" in table
+
+
+@pytest.mark.parametrize("loss", [1e-4, 1.1e-4, float("nan")])
+def test_answers_that_differ_too_much_end_the_comparison_with_an_error(
+    experiment, tmp_path, monkeypatch, loss
+):
+    script = experiment("benchmarks.published_weights")
+    row = {"file": "zip", "image_size": 160, "patch_size": 16, "resized": []}
+    versions = types.SimpleNamespace(stdout='{"torch": "2.0", "timm": "1.0"}')
+    monkeypatch.setattr(script, "CASES", {"mae": {}})
+    monkeypatch.setattr(
+        script, "compare", lambda *_: [{**row, "features": 1e-5, "loss": loss}]
+    )
+    monkeypatch.setattr(script, "RESULT", tmp_path / "result.json")
+    monkeypatch.setattr(script.subprocess, "run", lambda *_, **__: versions)
+    monkeypatch.setattr(sys, "argv", ["published_weights.py", "--torch_python=there"])
+    if loss == 1e-4:
+        script.main()
+    else:
+        message = f"Differences above 0.0001:\nmae, zip, 160 px: loss {loss}$"
+        with pytest.raises(SystemExit, match=message):
+            script.main()
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["cases"]["mae"][0]["features"] == 1e-5
+    assert result["versions"].keys() >= {"torch", "timm", "keras"}

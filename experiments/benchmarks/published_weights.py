@@ -16,7 +16,9 @@ a scale factor that is rounded up by 0.1 of a patch. Those differ.
 
 PyTorch's networks get normalised pixels. Ours take pixels in [0, 255] and normalise
 inside. A difference is the largest one, over the largest magnitude of PyTorch's answer.
+Features of MAE are all tokens of its encoder when nothing is hidden.
 Writes experiments/results/published_weights.json and prints the table made from it.
+Ends with an error if a difference exceeds 1e-4.
 With --fixtures, makes the small files of tests/weights/fixtures instead.
 """
 
@@ -34,6 +36,8 @@ RESULT = ROOT / "experiments" / "results" / "published_weights.json"
 FIXTURES = ROOT / "tests" / "weights" / "fixtures"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 IMAGES, CLASSES = 2, 10
+LIMIT = 1e-4
+MEASURES = ("features", "logits", "loss")
 FORMATS = {".pth": "zip", ".legacy.pth": "legacy", ".safetensors": "safetensors"}
 VIT_SIZES = {
     "vit_small_patch16": {"embed_dim": 384, "depth": 12, "num_heads": 6},
@@ -164,19 +168,22 @@ def make_mae(image_size, patch, width, depth, heads, d_width, d_depth, d_heads):
             mean, variance = cells.mean(-1, True), cells.var(-1, keepdim=True)
             return (cells - mean) / (variance + 1e-6) ** 0.5
 
+        def encode(self, images, kept):
+            """Returns the tokens of the class and of the patches that are kept."""
+            tokens = self.patch_embed.proj(images).flatten(2).transpose(1, 2)
+            tokens = tokens + self.pos_embed[:, 1:]
+            tokens = tokens.gather(1, kept[:, :, None].expand(-1, -1, width))
+            first = self.cls_token + self.pos_embed[:, :1]
+            tokens = torch.cat([first.expand(len(tokens), -1, -1), tokens], 1)
+            for block in self.blocks:
+                tokens = block(tokens)
+            return self.norm(tokens)
+
         def forward(self, images, shuffle, ratio=0.75):
             """Returns the loss for a given order of the patches."""
             batch, count = shuffle.shape
             restore, kept = shuffle.argsort(1), int(count * (1 - ratio))
-            tokens = self.patch_embed.proj(images).flatten(2).transpose(1, 2)
-            tokens = tokens + self.pos_embed[:, 1:]
-            index = shuffle[:, :kept, None].expand(-1, -1, width)
-            tokens = tokens.gather(1, index)
-            first = (self.cls_token + self.pos_embed[:, :1]).expand(batch, -1, -1)
-            tokens = torch.cat([first, tokens], 1)
-            for block in self.blocks:
-                tokens = block(tokens)
-            tokens = self.decoder_embed(self.norm(tokens))
+            tokens = self.decoder_embed(self.encode(images, shuffle[:, :kept]))
             filler = self.mask_token.expand(batch, count - kept, -1)
             patches = torch.cat([tokens[:, 1:], filler], 1)
             patches = patches.gather(1, restore[:, :, None].expand(-1, -1, d_width))
@@ -201,19 +208,24 @@ def interpolate(x, size):
 
 
 def resized_state(state, grid, patch_size):
-    """Returns the weights of a ViT for another grid and other patches."""
+    """Returns the weights of a ViT, or of MAE, for another grid and other patches."""
+    kernel = interpolate(state["patch_embed.proj.weight"], (patch_size, patch_size))
+    tables = {
+        name: resized_table(state[name], grid)
+        for name in ("pos_embed", "decoder_pos_embed")
+        if name in state
+    }
+    return {**state, **tables, "patch_embed.proj.weight": kernel}
+
+
+def resized_table(table, grid):
+    """Returns a table of positions for another grid."""
     import torch
 
-    table = state["pos_embed"]
     side = int((table.shape[1] - 1) ** 0.5)
     cells = table[:, 1:].reshape(1, side, side, -1).permute(0, 3, 1, 2)
     cells = interpolate(cells, (grid, grid)).flatten(2).transpose(1, 2)
-    kernel = state["patch_embed.proj.weight"]
-    return {
-        **state,
-        "pos_embed": torch.cat([table[:, :1], cells], 1),
-        "patch_embed.proj.weight": interpolate(kernel, (patch_size, patch_size)),
-    }
+    return torch.cat([table[:, :1], cells], 1)
 
 
 def answers(network, images):
@@ -222,8 +234,24 @@ def answers(network, images):
 
     with torch.no_grad():
         tokens = network.forward_features(normalized(images))
-        features = network.forward_head(tokens, pre_logits=True)
-        return features.numpy(), network.forward_head(tokens).numpy()
+        features = network.forward_head(tokens, pre_logits=True).numpy()
+        return {"features": features, "logits": network.forward_head(tokens).numpy()}
+
+
+def mae_answers(network, images):
+    """Returns an order of the patches, all tokens' features, and the loss for it."""
+    import torch
+
+    images, count = normalized(images), network.pos_embed.shape[1] - 1
+    shuffle = torch.rand(IMAGES, count).argsort(1)
+    everything = torch.arange(count).expand(IMAGES, -1)
+    with torch.no_grad():
+        features, loss = network.encode(images, everything), network(images, shuffle)
+    return {
+        "shuffle": shuffle.numpy(),
+        "features": features.numpy(),
+        "loss": loss.numpy(),
+    }
 
 
 def save_all(state, path):
@@ -261,16 +289,17 @@ def make_case(title, folder):
         for size in (224, 160):
             asked[size, 4] = answers(network, images[size])
     else:
-        network = shaken(make_mae(224, 16, 768, 12, 12, 512, 8, 16))
-        shuffle = torch.rand(IMAGES, 196).argsort(1)
-        with torch.no_grad():
-            loss = network(normalized(images[224]), shuffle)
-        asked[224, 16] = (shuffle.numpy(), loss.numpy())
+        sizes = (16, 768, 12, 12, 512, 8, 16)
+        network = shaken(make_mae(224, *sizes))
+        asked[224, 16] = mae_answers(network, images[224])
+        smaller = make_mae(160, *sizes).eval()
+        smaller.load_state_dict(resized_state(network.state_dict(), 10, 16))
+        asked[160, 16] = mae_answers(smaller, images[160])
     save_all(network.state_dict(), folder / "weights")
     arrays = {}
-    for (size, patch), (first, second) in asked.items():
+    for (size, patch), found in asked.items():
         arrays[f"images_{size}"] = images[size].permute(0, 2, 3, 1).numpy()
-        arrays |= {f"first_{size}_{patch}": first, f"second_{size}_{patch}": second}
+        arrays |= {f"{name}_{size}_{patch}": array for name, array in found.items()}
     np.savez(folder / "answers.npz", **arrays)
 
 
@@ -306,6 +335,19 @@ def build(case, size, patch):
     )
 
 
+def ask(model, images, shuffle=None):
+    """Returns our answers by their names; an order of the patches is for MAE."""
+    import numpy as np
+
+    backbone = model.backbone
+    if shuffle is None:
+        features = backbone(images)
+        return {"features": features, "logits": model.head(features)}
+    tokens = backbone.prepend_class_token(backbone.patch_tokens(images))
+    loss = model.reconstruction_loss(images, shuffle, np.argsort(shuffle, 1))
+    return {"features": backbone.norm(backbone.transform(tokens)), "loss": loss}
+
+
 def compare(case, folder):
     """Returns a list of rows of differences for one case."""
     import numpy as np
@@ -314,31 +356,34 @@ def compare(case, folder):
 
     rows = []
     with np.load(folder / "answers.npz", allow_pickle=False) as file:
-        asked = dict(file)
+        theirs = dict(file)
+    asked = [name.split("_")[1:] for name in theirs if name.startswith("features")]
     for ending, kind in FORMATS.items():
-        path = folder / f"weights{ending}"
-        for key in [key for key in asked if key.startswith("first")]:
-            size, patch = map(int, key.split("_")[1:])
-            images, first, second = (
-                asked[f"images_{size}"],
-                asked[key],
-                asked[f"second_{size}_{patch}"],
-            )
-            model = build(case, size, patch)
+        for size, patch in asked:
+            model = build(case, int(size), int(patch))
             coverage = load_published(
-                model, path, head="keep" if "pool" in case else "auto"
+                model,
+                folder / f"weights{ending}",
+                head="keep" if "pool" in case else "auto",
             )
-            row = {"file": kind, "image_size": size, "patch_size": patch}
+            row = {"file": kind, "image_size": int(size), "patch_size": int(patch)}
             row["resized"] = sorted(coverage.resized)
-            if case["kind"] == "mae":
-                loss = model.reconstruction_loss(images, first, np.argsort(first, 1))
-                row["loss"] = difference(loss, second)
-            else:
-                features = model.backbone(images)
-                row["features"] = difference(features, first)
-                row["logits"] = difference(model.head(features), second)
+            shuffle = theirs.get(f"shuffle_{size}_{patch}")
+            for name, ours in ask(model, theirs[f"images_{size}"], shuffle).items():
+                row[name] = difference(ours, theirs[f"{name}_{size}_{patch}"])
             rows.append(row)
     return rows
+
+
+def too_large(result):
+    """Returns a line for each difference that exceeds the limit, or is no number."""
+    return [
+        f"{title}, {row['file']}, {row['image_size']} px: {name} {row[name]}"
+        for title, rows in result["cases"].items()
+        for row in rows
+        for name in MEASURES
+        if name in row and not row[name] <= LIMIT
+    ]
 
 
 def table(result):
@@ -353,9 +398,7 @@ def table(result):
             for row in rows
         )
         worst = {
-            name: max(row[name] for row in rows)
-            for name in ("features", "logits", "loss")
-            if name in rows[0]
+            name: max(row[name] for row in rows) for name in MEASURES if name in rows[0]
         }
         words = ", ".join(f"{name} {value:.1e}" for name, value in worst.items())
         lines.append(f"| {title} | {', '.join(asked)} | {words} |")
@@ -450,13 +493,13 @@ def make_fixtures():
         return shaken(make_vit(timm, pooling, 16, 4, classes=3, **SMALL), 0.2)
 
     def ask(name, network):
-        found = answers(network, images[16])
-        expected[f"{name}_features"], expected[f"{name}_logits"] = found
+        for kind, found in answers(network, images[16]).items():
+            expected[f"{name}_{kind}"] = found
 
     def ask_larger(name, network, pooling):
         other = make_vit(timm, pooling, 24, 4, classes=3, **SMALL).eval()
         other.load_state_dict(resized_state(network.state_dict(), 6, 4))
-        _, expected[f"{name}_logits_24"] = answers(other, images[24])
+        expected[f"{name}_logits_24"] = answers(other, images[24])["logits"]
 
     # === timm's ViT: class token, with what training code leaves around it ===
     token = vit("token")
@@ -544,7 +587,8 @@ def make_fixtures():
         expected[f"images_{size}"] = (
             x.round().permute(0, 2, 3, 1).numpy().astype("uint8")
         )
-        _, expected[f"convnext_logits_{size}"] = answers(convnext, images[size])
+        found = answers(convnext, images[size])
+        expected[f"convnext_logits_{size}"] = found["logits"]
     save_file(convnext.state_dict(), FIXTURES / "convnext.safetensors")
     torch.save(
         {"model": original_convnext(convnext.state_dict())},
@@ -616,7 +660,10 @@ def main():
             make = [*command, f"--make={title}", f"--folder={folder}"]
             subprocess.run(make, check=True)
             result["cases"][title] = compare(case, pathlib.Path(folder))
-    code = "import torch; print(torch.__version__)"
+    code = (
+        "import json; from importlib.metadata import version; "
+        "print(json.dumps({name: version(name) for name in ('torch', 'timm')}))"
+    )
     there = subprocess.run(
         [arguments.torch_python, "-c", code],
         check=True,
@@ -625,10 +672,12 @@ def main():
     )
     packages = ("tensorflow", "keras", "numpy", "safetensors")
     result["versions"] = {name: version(name) for name in packages}
-    result["versions"]["torch"] = there.stdout.strip()
+    result["versions"] |= json.loads(there.stdout)
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=2) + "\n")
     print(table(result))
+    if wrong := too_large(result):
+        raise SystemExit("\n".join([f"Differences above {LIMIT}:", *wrong]))
 
 
 if __name__ == "__main__":
