@@ -1,5 +1,6 @@
 """What the committed results of experiments/ show is what was promised."""
 
+import itertools
 import json
 import pathlib
 import statistics
@@ -88,3 +89,38 @@ def test_killed_runs_ended_as_the_untouched_one():
     for strategy, runs in found.items():
         assert sum(runs["kills"].values()) >= 20, strategy
         assert {"pretrain", "finetune", "semi_finetune"} <= set(runs["kills"])
+
+
+POSITIONS = "positions/position_table"
+# Of each network that is promised: what is asked, and at which sizes of images and
+# patches, with what had to be resized for that.
+VIT = (
+    ("features", "logits"),
+    {(224, 16): (), (160, 16): (POSITIONS,), (112, 8): ("patch_embedding/kernel",)},
+)
+PROMISED = {
+    "vit_small_patch16, class_token": VIT,
+    "vit_small_patch16, mean": VIT,
+    "vit_base_patch16, class_token": VIT,
+    "vit_base_patch16, mean": VIT,
+    "mae_vit_base_patch16": (
+        ("features", "loss"),
+        {(224, 16): (), (160, 16): (f"decoder/{POSITIONS}", POSITIONS)},
+    ),
+    "convnext_tiny": (("features", "logits"), {(224, 4): (), (160, 4): ()}),
+}
+
+
+def test_the_committed_answers_of_published_weights_are_pytorchs():
+    result = results("published_weights")
+    assert result["cases"].keys() == PROMISED.keys()
+    for title, (measures, sizes) in PROMISED.items():
+        found = {}
+        for row in result["cases"][title]:
+            size = (row["image_size"], row["patch_size"])
+            found[row["file"], *size] = tuple(row["resized"])
+            assert all(0 <= row[name] < 1e-4 for name in measures), (title, row)
+            assert row["features"] > 0, (title, row)  # exactly alike would be no test
+        files = itertools.product(("zip", "legacy", "safetensors"), sizes.items())
+        assert found == {(file, *size): resized for file, (size, resized) in files}
+    assert result["versions"].keys() >= {"torch", "timm", "tensorflow", "keras"}
