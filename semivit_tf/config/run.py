@@ -58,6 +58,11 @@ class RunConfig(Settings):
         low=1,
         identity=False,
     )
+    fit_batch_sizes: bool = setting(
+        False,
+        "Take the sizes of batches as limits: where there are fewer images, a step "
+        "takes all of them.",
+    )
     precision: str = setting(
         "float32", "Arithmetic.", choices=("float32", "mixed_bfloat16")
     )
