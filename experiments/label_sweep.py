@@ -7,18 +7,23 @@ your own. All that follows is handed to main.py, such as
 `--dataset=folder --data_dir=PATH`. For each number of labels and each seed, the ViT is
 fine-tuned and then taught by Semi-ViT in one run; and the CNN of
 --cnn="--backbone=convnext_tiny --init_from=FILE" is fine-tuned on the same labels and
-views, with the same settings. Finished runs are kept. Writes a JSON with accuracy and
-macro precision, recall and F1 on the test images, and prints their means and deviations
-over seeds.
+views, with the same settings. Sizes of batches are limits: with fewer labels, all of
+them make one batch, the same for both networks. If the ViT starts from published
+weights, the CNN should too, unless --cnn_from_scratch says that it need not. Finished
+runs are kept. Writes a JSON with accuracy and macro precision, recall and F1 on the
+test images, and prints their means and deviations over seeds.
 """
 
 import argparse
+import dataclasses
 import json
 import pathlib
 import shlex
+import sys
 
 from campaign import (
     RESULTS,
+    ROOT,
     read_evaluation,
     read_versions,
     run_pipeline,
@@ -38,11 +43,14 @@ WAYS = {
     "semi_vit": ("Semi-ViT", "semi_finetune teacher"),
 }
 CNN_STAGES = "check,finetune,evaluate"
-# What the flagfile says of the ViT, and not of how it learns.
-OF_THE_VIT = (
-    "backbone patch_size width depth heads pooling position_embedding rematerialize "
-    "init_from"
-)
+VIT_STAGES = ("finetune", "semi_finetune", "evaluate")  # at least
+SWEPT = "labels_per_class label_fraction labeled_index unlabeled_index seed workdir"
+
+
+def refuse(reason):
+    """Ends the command in one line, with the exit code of input that cannot be used."""
+    print(f"label_sweep.py: {reason}", file=sys.stderr)
+    raise SystemExit(2)
 
 
 def numbers(text):
@@ -50,7 +58,12 @@ def numbers(text):
     return [int(part) for part in text.split(",")]
 
 
-SWEPT = "labels_per_class label_fraction labeled_index unlabeled_index seed workdir"
+def flags_of_networks():
+    """Returns the names of flags that say which network it is, not how it learns."""
+    sys.path.insert(0, str(ROOT))
+    from semivit_tf.config.task import BackboneConfig
+
+    return [field.name for field in dataclasses.fields(BackboneConfig)]
 
 
 def split_flags(lines):
@@ -59,13 +72,28 @@ def split_flags(lines):
     flags = [flag for flag in flags if not flag.startswith("#")]
     wrong = [flag for flag in flags if not flag.startswith("--")]
     if wrong:
-        raise SystemExit(f"Flags should be written --name=value. Received: {wrong}")
+        refuse(f"flags should be written --name=value. Received: {wrong}")
     named = [(flag, flag[2:].partition("=")[0]) for flag in flags]
-    vit, swept = OF_THE_VIT.split(), SWEPT.split()
+    vit, swept = flags_of_networks(), SWEPT.split()
     return (
         [flag for flag, name in named if name in vit],
         [flag for flag, name in named if name not in [*vit, *swept]],
     )
+
+
+def starts_from_weights(flags):
+    """Returns whether flags of a network name weights that were made elsewhere."""
+    named = dict(flag[2:].partition("=")[::2] for flag in flags)
+    backbone = named.get("backbone", "")
+    preset = backbone.startswith("keras_hub:") or backbone.count(":") > 1
+    return preset or "init_from" in named
+
+
+def stages_left_out(flags):
+    """Returns the stages that a sweep compares and that `--stages` leaves out."""
+    given = [flag for flag in flags if flag.startswith("--stages=")]
+    asked = given[-1].partition("=")[2].split(",") if given else VIT_STAGES
+    return [name for name in VIT_STAGES if name not in asked]
 
 
 def measures(workdir, name):
@@ -74,12 +102,27 @@ def measures(workdir, name):
     return {measure: found[measure] for measure in MEASURES}
 
 
+def networks(arguments, flags):
+    """Returns the flags of the ViT, those of the CNN, and what they share."""
+    lines = pathlib.Path(arguments.flagfile).read_text().splitlines()
+    vit, shared = split_flags([*lines, *flags])
+    left_out = stages_left_out(shared)
+    if left_out:
+        refuse(f"--stages should have {', '.join(VIT_STAGES)}. Missing: {left_out}")
+    cnn = shlex.split(arguments.cnn)
+    unfair = starts_from_weights(vit) and not starts_from_weights(cnn)
+    if unfair and not arguments.cnn_from_scratch:
+        refuse(
+            "the ViT starts from published weights, so --cnn should have --init_from, "
+            f"or --cnn_from_scratch be given. Received: --cnn={arguments.cnn!r}"
+        )
+    return vit, [*cnn, f"--stages={CNN_STAGES}"], ["--fit_batch_sizes", *shared]
+
+
 def measure(arguments, flags):
     """Runs all numbers of labels with all seeds."""
     folder = pathlib.Path(arguments.workdir).resolve()
-    lines = pathlib.Path(arguments.flagfile).read_text().splitlines()
-    vit, shared = split_flags([*lines, *flags])
-    cnn = [*shlex.split(arguments.cnn), f"--stages={CNN_STAGES}"]
+    vit, cnn, shared = networks(arguments, flags)
     results = {}
     for labels in numbers(arguments.labels_per_class):
         for seed in numbers(arguments.seeds):
@@ -126,6 +169,11 @@ def main():
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument(
         "--cnn", default="--backbone=convnext_tiny", help="flags of the other network"
+    )
+    parser.add_argument(
+        "--cnn_from_scratch",
+        action="store_true",
+        help="let the CNN start without weights where the ViT has some",
     )
     parser.add_argument("--workdir", default="runs/label_sweep")
     parser.add_argument("--result", default=RESULTS / "label_sweep.json")

@@ -6,7 +6,15 @@ import pathlib
 import sys
 import types
 
+import numpy as np
 import pytest
+import tensorflow as tf
+
+from semivit_tf.cli import parse
+from semivit_tf.data.dataset import load_parts
+from semivit_tf.stages.batch_sizes import with_batch_sizes
+from semivit_tf.stages.pipeline import check_batches, split_and_batch
+from semivit_tf.stages.run import Run
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -31,29 +39,22 @@ def test_a_spread_is_the_mean_and_the_deviation_in_percent(experiment):
     assert campaign.spread([0.123]) == "12.3"
 
 
-FLAGFILE = """
-# A recipe.
---dataset=folder
---backbone=vit
---width=64
---widths_of_nothing=1
-
---finetune_epochs=3
---init_from=vit.pth
---label_fraction=0.01
---workdir=runs/recipe
-"""
+SWEPT = ("--labels_per_class=", "--seed=")
 
 
-def test_a_sweep_gives_both_networks_the_same_flags(experiment, tmp_path, monkeypatch):
-    sweep = experiment("label_sweep")
-    flagfile = tmp_path / "recipe.flags"
-    flagfile.write_text(FLAGFILE)
+@pytest.fixture
+def sweep(experiment, tmp_path, monkeypatch):
+    """Returns a function that sweeps without training.
+
+    It takes a flagfile and more arguments, and returns a dict of run to its flags, and
+    the table. Each run leaves what a real one would: the share that is right is labels
+    plus seed in percent, the ViT's ten more, its teacher's thirty more.
+    """
+    script = experiment("label_sweep")
     commands = {}
 
     def run(folder, *flags):
-        """Leaves what a run would: the share is the labels, the ViT's ten more."""
-        commands[folder.name] = flags
+        commands[folder.name] = list(flags)
         folder.mkdir()
         labels, seed = (int(f.split("=")[1]) for f in flags if f.startswith(SWEPT))
         share = (labels + seed) / 100 + 0.1 * folder.name.endswith("vit")
@@ -61,7 +62,7 @@ def test_a_sweep_gives_both_networks_the_same_flags(experiment, tmp_path, monkey
             {
                 "stage": stage,
                 "weights": weights,
-                **dict.fromkeys(sweep.MEASURES, share + more),
+                **dict.fromkeys(script.MEASURES, share + more),
             }
             for stage, weights, more in (
                 ("finetune", "student", 0.0),
@@ -72,26 +73,59 @@ def test_a_sweep_gives_both_networks_the_same_flags(experiment, tmp_path, monkey
         (folder / "config.json").write_text(json.dumps({"versions": {"keras": "3"}}))
         return folder
 
-    SWEPT = ("--labels_per_class=", "--seed=")
-    monkeypatch.setattr(sweep, "run_pipeline", run)
-    result = tmp_path / "sweep.json"
-    command = ["label_sweep.py", f"--flagfile={flagfile}", "--labels_per_class=1,5"]
-    command += ["--seeds=0,2", f"--workdir={tmp_path}", f"--result={result}"]
-    command += ["--cnn=--backbone=convnext_tiny --init_from=cnn.pth"]
-    monkeypatch.setattr(sys, "argv", [*command, "--semi_epochs=7"])
-    sweep.main()
+    def command(flagfile, *arguments):
+        result = tmp_path / "sweep.json"
+        words = ["label_sweep.py", f"--flagfile={flagfile}", f"--workdir={tmp_path}"]
+        monkeypatch.setattr(sys, "argv", [*words, f"--result={result}", *arguments])
+        script.main()
+        return commands, script.table(json.loads(result.read_text()))
 
+    monkeypatch.setattr(script, "run_pipeline", run)
+    return command
+
+
+RECIPE = """
+# A recipe.
+--dataset=folder
+--backbone=vit
+--width=64
+--widths_of_nothing=1
+
+--finetune_epochs=3
+--init_from=vit.pth
+--init_network=student
+--label_fraction=0.01
+--workdir=runs/recipe
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """Returns the path of a flagfile of a ViT that starts from published weights."""
+    path = tmp_path / "recipe.flags"
+    path.write_text(RECIPE)
+    return path
+
+
+def test_a_sweep_gives_both_networks_the_same_flags(sweep, recipe):
+    commands, table = sweep(
+        recipe,
+        "--labels_per_class=1,5",
+        "--seeds=0,2",
+        "--cnn=--backbone=convnext_tiny --init_from=cnn.pth",
+        "--semi_epochs=7",
+    )
     assert len(commands) == 8
     shared = ["--dataset=folder", "--widths_of_nothing=1", "--finetune_epochs=3"]
     shared += ["--semi_epochs=7", "--labels_per_class=5", "--seed=2"]
+    shared += ["--fit_batch_sizes"]
     vit = ["--backbone=vit", "--width=64", "--init_from=vit.pth"]
+    vit += ["--init_network=student"]
     assert sorted(commands["labels5_seed2_vit"]) == sorted([*shared, *vit])
     cnn = ["--backbone=convnext_tiny", "--init_from=cnn.pth"]
     cnn += ["--stages=check,finetune,evaluate"]
     assert sorted(commands["labels5_seed2_cnn"]) == sorted([*shared, *cnn])
-
-    table = sweep.table(json.loads(result.read_text()))
-    # 5 and 7 percent; the ViT's ten more, its teacher's thirty more.
+    # 5 and 7 percent.
     assert "| 5 | CNN, fine-tuned | 6.0 +- 1.4 |" in table
     assert "| 5 | ViT, fine-tuned | 16.0 +- 1.4 |" in table
     assert "| 5 | Semi-ViT | 36.0 +- 1.4 |" in table
@@ -120,3 +154,83 @@ def test_answers_that_differ_too_much_end_the_comparison_with_an_error(
     result = json.loads((tmp_path / "result.json").read_text())
     assert result["cases"]["mae"][0]["features"] == 1e-5
     assert result["versions"].keys() >= {"torch", "timm", "keras"}
+
+
+def test_a_sweep_refuses_a_cnn_from_scratch_beside_a_vit_with_weights(
+    sweep, recipe, capsys
+):
+    with pytest.raises(SystemExit) as ended:
+        sweep(recipe)
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == (
+        "label_sweep.py: the ViT starts from published weights, so --cnn should have "
+        "--init_from, or --cnn_from_scratch be given. Received: "
+        "--cnn='--backbone=convnext_tiny'"
+    )
+    once = ("--labels_per_class=1", "--seeds=0")
+    commands, _ = sweep(recipe, *once, "--cnn_from_scratch")
+    assert sorted(commands) == ["labels1_seed0_cnn", "labels1_seed0_vit"]
+    assert not [f for f in commands["labels1_seed0_cnn"] if "scratch" in f]
+
+
+@pytest.mark.parametrize(
+    ("backbone", "expected"),
+    [
+        ("vit_base_patch16", False),
+        ("keras_applications:ResNet50V2", False),
+        ("keras_applications:ResNet50V2:imagenet", True),
+        ("keras_hub:resnet_50_imagenet", True),
+    ],
+)
+def test_networks_made_elsewhere_may_bring_their_weights(
+    backbone, expected, experiment
+):
+    flags = [f"--backbone={backbone}", "--finetune_drop_path=0"]
+    starts = experiment("label_sweep").starts_from_weights
+    assert starts(flags) == expected
+    assert starts([*flags, "--init_from=a=b.pth"])
+
+
+def test_a_sweep_refuses_a_recipe_without_the_stages_that_it_compares(sweep, capsys):
+    with pytest.raises(SystemExit) as ended:
+        sweep(ROOT / "experiments" / "imagenet_mae_finetune_vit_base.flags")
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("evaluate. Missing: ['semi_finetune']")
+
+
+FLAGFILES = sorted(
+    path.name
+    for path in (ROOT / "experiments").glob("*.flags")
+    if "semi_finetune" in parse(["main.py", f"--flagfile={path}"]).run.stage_names()
+)
+
+
+@pytest.mark.parametrize("name", FLAGFILES)
+def test_a_sweep_fits_the_batches_of_any_recipe_to_few_labels(name, sweep, tmp_path):
+    """5 classes of 40 images; in stage 3 a label goes with 5 unlabelled images."""
+    file = tmp_path / "images.npz"
+    labels = np.repeat(np.arange(5), 40)
+    np.savez(file, x_train=np.zeros((200, 8, 8, 3), "uint8"), y_train=labels)
+    commands, _ = sweep(
+        ROOT / "experiments" / name,
+        *("--labels_per_class=1,3,20", "--seeds=0", "--cnn_from_scratch"),
+        *("--dataset=npz", f"--data_dir={file}"),
+    )
+    found = {}
+    for run, flags in commands.items():
+        config = parse(["main.py", *flags])
+        data = split_and_batch(config, load_parts("npz", config.data.data_dir))
+        config = with_batch_sizes(config, data, replicas=1)
+        check_batches(Run(config, None, data, tf.distribute.get_strategy()))
+        labeled, network = run.removeprefix("labels").split("_seed0_")
+        sizes = config.finetune.batch_size, config.semi.batch_size
+        found[int(labeled), network] = sizes
+    most = 40 if name == "quickstart.flags" else 100  # the recipe's limit
+    expected = {1: (5, 5), 3: (15, 15), 20: (most, 20)}
+    assert found == {
+        (labeled, network): sizes
+        for labeled, sizes in expected.items()
+        for network in ("vit", "cnn")
+    }
