@@ -6,6 +6,7 @@ import resource
 import time
 
 import keras
+import tensorflow as tf
 
 from semivit_tf.evaluation.tables import text_table
 from semivit_tf.training.checkpoints import Checkpoints
@@ -34,7 +35,8 @@ def measure(training, folder):
 
     Returns:
         Dict of `parameters`, `steps` that are left, `images_per_second`, `seconds` in
-        all, of them `first_step`, the most `memory`, and the `bytes` of a checkpoint.
+        all, of them `first_step`, the most `memory` of the process and
+        `device_memory` of a GPU, or None, and the `bytes` of a checkpoint.
     """
     model, watch = training.model, Clock()
     model.gated = False  # nobody knows how many images will count: as if all did
@@ -64,6 +66,7 @@ def measure(training, folder):
         "first_step": first,
         "seconds": first + step * max(0, steps - 1),
         "memory": peak_memory(),
+        "device_memory": peak_device_memory(),
         "bytes": sum(
             v.shape.num_elements() * v.dtype.size for v in _values(state.values())
         ),
@@ -76,8 +79,25 @@ def _values(variables):
 
 def forget_peak_memory():
     """Counts the most memory anew from here, where the system lets one (Linux)."""
+    for device in graphics_processors():
+        tf.config.experimental.reset_memory_stats(device)
     with contextlib.suppress(OSError):
         pathlib.Path("/proc/self/clear_refs").write_text("5")
+
+
+def graphics_processors():
+    """Returns the names of the GPUs that this process works with."""
+    count = len(tf.config.list_logical_devices("GPU"))
+    return [f"GPU:{number}" for number in range(count)]
+
+
+def peak_device_memory():
+    """Returns the most memory that any one GPU has held, in bytes, or None."""
+    peaks = [
+        tf.config.experimental.get_memory_info(device)["peak"]
+        for device in graphics_processors()
+    ]
+    return max(peaks, default=None)
 
 
 def peak_memory():
@@ -96,6 +116,7 @@ def describe(found, kept):
         found: Dict of stage to what `measure` returned.
         kept: Integer. Checkpoints that there may be of each stage at once.
     """
+    measured = any(plan["device_memory"] is not None for plan in found.values())
     rows = [
         (
             stage,
@@ -104,16 +125,21 @@ def describe(found, kept):
             f"{plan['images_per_second']:.1f}",
             clock(plan["seconds"]),
             f"{plan['memory'] / 1e9:.2f} GB",
+            *([f"{plan['device_memory'] / 1e9:.2f} GB"] if measured else []),
             f"{plan['bytes'] * kept / 1e6:.1f} MB",
         )
         for stage, plan in found.items()
     ]
-    columns = ("images/s", "time", "memory", "checkpoints")
+    devices = ("GPU memory",) if measured else ()
+    columns = ("images/s", "time", "memory", *devices, "checkpoints")
     header = ("stage", "trained", "steps left", *columns)
     seconds = clock(sum(plan["seconds"] for plan in found.values()))
     disk = sum(plan["bytes"] for plan in found.values()) * kept / 1e6
+    held = "without what is held by an accelerator"
+    if measured:
+        held = "and GPU memory the most that any one GPU held"
     return (
         f"{text_table(header, rows)}\n\n"
         f"Training takes about {seconds} and {disk:.1f} MB for checkpoints. Memory is "
-        "that of this process, without what is held by an accelerator."
+        f"that of this process, {held}."
     )
