@@ -68,8 +68,9 @@ class RunConfig(Settings):
     )
     xla: str = setting(
         "auto",
-        "Compile training steps by XLA; auto: a ViT in float32 on one device, unless "
-        "it is wide, that is a processor and --semi_gated leaves images out.",
+        "Compile training steps by XLA; auto, measured on processors alone: a ViT in "
+        "float32 on one processor or GPU, but on a processor not a wide ViT that "
+        "--semi_gated leaves images out for. A TPU compiles all steps anyway.",
         choices=("auto", "on", "off"),
     )
     deterministic: bool = setting(

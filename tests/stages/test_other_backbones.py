@@ -4,6 +4,7 @@ import json
 import sys
 
 import pytest
+import tensorflow as tf
 
 from semivit_tf.cli import main
 from semivit_tf.config.run import Config
@@ -146,13 +147,44 @@ def test_only_vits_are_compiled_by_xla_unless_asked(backbone, compiled):
         assert Run(config, None, None, None).compiles_by_xla() == expected
 
 
+NARROW = {"backbone": "vit", "patch_size": 2, "width": 64, "depth": 1, "heads": 4}
+VIT, HALF = {"backbone": "vit_base_patch16"}, {"precision": "mixed_bfloat16"}
+SPREAD = {"strategy": "mirrored"}
+
+
+@pytest.mark.parametrize(
+    ("device", "flags", "expected"),
+    [
+        # With no images to leave out; where it may leave some out; where it has to.
+        ("CPU", VIT, (True, False, False)),
+        ("CPU", NARROW, (True, True, False)),
+        ("CPU", {**VIT, **HALF}, (False, False, False)),
+        ("CPU", {**NARROW, **SPREAD}, (False, False, False)),
+        ("GPU", VIT, (True, True, False)),
+        ("GPU", NARROW, (True, True, False)),
+        ("GPU", {**VIT, **HALF}, (False, False, False)),
+        ("GPU", {**VIT, **SPREAD}, (False, False, False)),
+        ("GPU", {**VIT, "deterministic": True}, (False, False, False)),
+        ("TPU", {**VIT, "strategy": "tpu"}, (False, False, False)),
+    ],
+)
+def test_what_xla_compiles_depends_on_the_device(device, flags, expected, monkeypatch):
+    """As `auto` chooses; all that a TPU does is compiled without being asked."""
+    devices = {device: [None], "CPU": [None]}
+    monkeypatch.setattr(
+        tf.config, "list_physical_devices", lambda kind: devices.get(kind, [])
+    )
+    run = Run(Config.from_flags(flags), None, None, None)
+    found = tuple(run.compiles_by_xla(gated) for gated in (False, "auto", True))
+    assert found == expected
+
+
 def test_a_step_that_leaves_images_out_is_compiled_by_xla_only_if_asked():
     """Where a ViT is wide, on a processor; `--semi_gated=on` excludes XLA anywhere."""
-    narrow = {"backbone": "vit", "patch_size": 2, "width": 64, "depth": 1, "heads": 4}
     for xla, expected in (("auto", False), ("on", True), ("off", False)):
-        for network in ({"backbone": "vit_small_patch16"}, narrow):
+        for network in ({"backbone": "vit_small_patch16"}, NARROW):
             run = Run(Config.from_flags({**network, "xla": xla}), None, None, None)
-            wide = network is not narrow
+            wide = network is not NARROW
             assert run.compiles_by_xla(True) == expected
             assert run.compiles_by_xla("auto") == (expected if wide else xla != "off")
             assert run.compiles_by_xla(False) == (xla != "off")
