@@ -62,7 +62,9 @@ def help_text():
             if field.default is not None:
                 text += f" [{field.default}]"
             lines.append(f"  --{group.flag(field.name)}")
-            lines += textwrap.wrap(text, 74, initial_indent=" " * 6)
+            lines += textwrap.wrap(
+                text, 80, initial_indent=" " * 6, subsequent_indent=" " * 6
+            )
     return "\n".join(lines)
 
 

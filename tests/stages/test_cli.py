@@ -1,6 +1,7 @@
 """The command line: help at once, all stages, wrong input in one line."""
 
 import fcntl
+import itertools
 import json
 import pathlib
 import subprocess
@@ -63,7 +64,10 @@ def test_help_answers_within_a_second_and_without_tensorflow():
 
     assert min(ask()[1] for _ in range(3)) < 1.0  # other work may hold up one of them
     result, _ = ask("-X", "importtime")
-    assert "--semi_threshold" in result.stdout
+    lines = result.stdout.splitlines()
+    assert "  --semi_threshold" in lines and max(map(len, lines)) <= 88
+    follows = [line for before, line in itertools.pairwise(lines) if before[:1] == " "]
+    assert len(follows) > 200 and all(line[:1] in ("", " ") for line in follows)
     assert "semivit_tf.cli" in result.stderr  # the list of imports is there
     assert "tensorflow" not in result.stderr
     assert "keras" not in result.stderr.replace("keras_cv", "")
