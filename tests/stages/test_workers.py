@@ -81,18 +81,21 @@ def test_two_workers_go_through_all_stages_as_one_process_does(tmp_path):
     assert both[0][0]["loss"] - both[0][-1]["loss"] > 1e-4
 
 
-def test_an_ended_worker_ends_the_other_and_both_continue(tmp_path):
+@pytest.mark.parametrize("killed", [0, 1])
+def test_an_ended_worker_ends_the_other_and_both_continue(tmp_path, killed):
+    """The chief, or the other."""
     flags = ("--stages=finetune", "--finetune_epochs=60", "--checkpoint_steps=5")
-    chief, worker = start_both(tmp_path, *flags)
+    processes = start_both(tmp_path, *flags)
     checkpoints = tmp_path / "finetune" / "checkpoints"
-    while not list(checkpoints.glob("step-*")) and chief.poll() is None:
+    while not list(checkpoints.glob("step-*")) and processes[0].poll() is None:
         time.sleep(0.05)
-    worker.kill()
+    processes[killed].kill()
     started = time.monotonic()
-    output, errors = chief.communicate(timeout=120)
-    worker.communicate()
+    other = processes[1 - killed]
+    output, errors = other.communicate(timeout=120)
+    processes[killed].communicate()
     assert time.monotonic() - started < 60
-    assert chief.returncode == 2, output + errors
+    assert other.returncode == 2, output + errors
     assert "another worker of this run has ended" in errors.splitlines()[-1]
     output, _ = end_both(start_both(tmp_path, *flags))
     assert "continued at step" in output
