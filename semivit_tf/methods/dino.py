@@ -26,7 +26,7 @@ class DINO(MovingTeacher, Method):
     features; after training, `model.teacher_backbone` is what stays.
 
     Logged besides `loss`, to see a collapse: `teacher_entropy`, of the teacher's mean
-    output over a replica's batch (near 0: one answer to everything), and
+    answer to the whole batch (near 0: one answer to everything), and
     `view_divergence`, the Kullback-Leibler divergence of the student's view from the
     teacher's (near 0 as well: all answers are the same).
 
@@ -110,6 +110,10 @@ class DINO(MovingTeacher, Method):
         return ("teacher_entropy", "view_divergence")
 
     @staticmethod
+    def summaries():
+        return {"teacher_entropy": entropy}
+
+    @staticmethod
     def default_teacher():
         return EMATeacher(0.996)
 
@@ -152,8 +156,9 @@ class DINO(MovingTeacher, Method):
             training: Bool.
 
         Returns:
-            Tuple `(terms, mean)`: a dict of the scalars that are logged, `loss` among
-            them, and the teacher's mean output `[K]`, a new part of the centre.
+            Tuple `(terms, mean)`: a dict of what is logged, scalars but for
+            `teacher_entropy`, the distribution `[K]` that it is of; and the teacher's
+            mean output `[K]`, a new part of the centre.
         """
         groups = [crops[name] for name in ("global", "local") if name in crops]
         student = self.student.project(groups, training=training)  # [B, 2 + V, K]
@@ -165,7 +170,7 @@ class DINO(MovingTeacher, Method):
         loss = ops.mean(ops.sum(losses * pairs, axis=(1, 2))) / pairs.sum()
         terms = {
             "loss": loss,
-            "teacher_entropy": entropy(ops.mean(targets, axis=(0, 1))),
+            "teacher_entropy": ops.mean(targets, axis=(0, 1)),
             "view_divergence": loss - ops.mean(entropy(targets)),
         }
         return terms, ops.mean(teacher, axis=(0, 1))

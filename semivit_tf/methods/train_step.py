@@ -32,6 +32,14 @@ class Method(keras.Model):
         """Returns the names under which `objective` reports terms, besides `loss`."""
         return ()
 
+    @staticmethod
+    def summaries():
+        """Returns what makes a number of terms that are tensors: functions by name.
+
+        They get the mean over all parts and replicas of a batch.
+        """
+        return {}
+
     def objective(self, batch):
         """Computes the loss of one replica's batch.
 
@@ -40,7 +48,8 @@ class Method(keras.Model):
 
         Returns:
             Tuple `(loss, terms)`: a float32 scalar, and a dict of name to
-            `(value, weight)` scalars whose weighted means are logged.
+            `(value, weight)` scalars whose weighted means are logged; the value is a
+            tensor where `summaries` has the name.
         """
         raise NotImplementedError
 
@@ -193,13 +202,15 @@ class Method(keras.Model):
 
     def train_step(self, batch):
         variables = self.trainable_variables
-        gradients = None
+        gradients, terms = None, []
         for part in range(self.batch_parts):
             # A part waits for the one before, or else all would be held at once.
             with tf.control_dependencies(tf.nest.flatten(gradients or [])):
                 images = tf.nest.map_structure(lambda x, n=part: self.part(x, n), batch)
-                added, logs = self.gradients_of(images, variables)
+                added, found = self.gradients_of(images, variables)
+            terms.append(found)
             gradients = added if gradients is None else add_gradients(gradients, added)
+        logs = self.report(*terms)  # what was wrong shows before it is in the weights
         gradients = self.change_gradients(gradients, variables)
         before = tf.identity(self.optimizer.iterations)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
@@ -220,7 +231,7 @@ class Method(keras.Model):
         return tensor[number * size : (number + 1) * size]
 
     def gradients_of(self, batch, variables):
-        """Returns what a part of a batch adds to the gradients, and the logs so far."""
+        """Returns what a part of a batch adds to the gradients, and its terms."""
         shares = tf.distribute.get_strategy().num_replicas_in_sync * self.batch_parts
         with tf.GradientTape() as tape:
             loss, terms = self.objective(batch)
@@ -229,24 +240,32 @@ class Method(keras.Model):
             # The optimizer adds the replicas' gradients up, so each gives its share.
             scaled = self.optimizer.scale_loss(loss / shares)
         gradients = tape.gradient(scaled, variables)
-        return gradients, self.report({"loss": (loss, 1.0), **terms})
+        return gradients, {"loss": (loss, 1.0), **terms}
 
-    def report(self, terms):
+    def report(self, *parts):
         """Adds `(value, weight)` terms to the running means and returns the means.
 
         From the first loss that is no number on, its mean tells that it happened, and
         the other means tell which term it was: to those nothing is added any more, as
         all are no numbers in the steps that follow.
+
+        Args:
+            *parts: Dicts of the terms of each part of a batch.
         """
-        sound = self._is_sound()
-        for name, (value, weight) in terms.items():
-            if name != "loss":
-                value, weight = (
-                    tf.where(sound, tf.cast(number, tf.float32), 0.0)
-                    for number in (value, weight)
-                )
-            self._trackers[name].update_state(value, sample_weight=weight)
-        return {name: self._trackers[name].result() for name in terms}
+        summaries, sound = self.summaries(), self._is_sound()
+        for name in parts[0]:
+            terms = [part[name] for part in parts]
+            if name in summaries:
+                mean, weight = mean_over_replicas(terms)
+                terms = [(summaries[name](mean), weight)]
+            for value, weight in terms:
+                if name != "loss":
+                    value, weight = (
+                        tf.where(sound, tf.cast(number, tf.float32), 0.0)
+                        for number in (value, weight)
+                    )
+                self._trackers[name].update_state(value, sample_weight=weight)
+        return {name: self._trackers[name].result() for name in parts[0]}
 
     def _is_sound(self):
         """Returns whether all losses before this step's were numbers."""
@@ -269,6 +288,21 @@ def executions(steps, steps_per_epoch):
             count = min(steps, left)
             left -= count
             yield count
+
+
+def mean_over_replicas(terms):
+    """Returns the mean of `(value, weight)` terms, over all replicas, and its weight.
+
+    Args:
+        terms: Sequence of tuples: a tensor and a scalar.
+    """
+    terms = [(value, tf.cast(weight, value.dtype)) for value, weight in terms]
+    total = tf.add_n([weight * value for value, weight in terms])
+    weight = tf.add_n([weight for _, weight in terms])
+    replica = tf.distribute.get_replica_context()
+    if replica.num_replicas_in_sync > 1:
+        total, weight = replica.all_reduce("SUM", [total, weight])
+    return total / weight, weight
 
 
 def add_gradients(ones, others):
