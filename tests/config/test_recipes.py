@@ -1,15 +1,22 @@
 """Flagfiles say what they are for, and mean what was published."""
 
+import dataclasses
+import functools
+import json
 import pathlib
+import re
+import statistics
 
 import pytest
 
-from semivit_tf.backbones import create_backbone
-from semivit_tf.backbones.vit import VIT_SIZES, ViT
+from semivit_tf.backbones import create_backbone, find_family
+from semivit_tf.backbones.vit import VIT_SIZES
 from semivit_tf.cli import parse
 from semivit_tf.methods.classifier import Classifier
-from semivit_tf.training.optimizers import layer_wise_adamw
+from semivit_tf.stages import pretrain_mae
+from semivit_tf.stages.run import Run
 from semivit_tf.training.schedules import WarmupCosine, scaled_learning_rate
+from tests.methods.small import small_vit
 
 EXPERIMENTS = pathlib.Path(__file__).parents[2] / "experiments"
 FLAGFILES = sorted(path.name for path in EXPERIMENTS.glob("*.flags"))
@@ -20,16 +27,104 @@ def config_of(name):
     return parse(["main.py", f"--flagfile={EXPERIMENTS / name}"])
 
 
+def header_of(name):
+    """Returns the words of a flagfile's header by what they are about."""
+    text = (EXPERIMENTS / name).read_text().split("\n\n")[0]
+    found = re.findall(r"^# (\w+): +(.*(?:\n# {11}.*)*)", text, re.M)
+    return {key: " ".join(words.replace("#", " ").split()) for key, words in found}
+
+
 @pytest.mark.parametrize("name", FLAGFILES)
 def test_a_header_says_how_to_run_it_and_what_to_expect(name):
-    header = (EXPERIMENTS / name).read_text().split("\n\n")[0]
-    assert f"python main.py --flagfile=experiments/{name}" in header
-    for word in ("# Method:", "# Hardware:", "# Expected:"):
-        assert word in header
+    text = (EXPERIMENTS / name).read_text().split("\n\n")[0]
+    assert f"python main.py --flagfile=experiments/{name}" in text
+    header = header_of(name)
+    assert {"Data", "Method", "Hardware", "Expected"} <= set(header)
+    assert re.search("hours|half an hour|minutes|how long", header["Hardware"])
+    named = set(re.findall(r"--(\w+)", text)) - {"flagfile"}
     config = config_of(name)
+    assert named <= set(config.flags())
+    if config.backbone.init_from:
+        assert config.backbone.init_from in header["Weights"]
+    if config.backbone.backbone.startswith(("vit_large", "vit_huge")):
+        for flag in ("--strategy=multi_worker", "--rematerialize"):
+            assert flag in header["Hardware"]
     assert config.run.workdir == f"runs/{name.removesuffix('.flags')}" or (
         config.run.workdir in ("runs/quickstart", "runs/fashion_mnist")
     )
+
+
+# Published accuracies in percent: of Semi-ViT after stage 2 and after stage 3; of MAE
+# after fine-tuning with all labels; of DINO by neighbours and by a linear probe.
+EXPECTED = {
+    "imagenet_semi_vit_base_1pct": [57.4, 71.0],
+    "imagenet_semi_vit_base_10pct": [73.7, 79.7],
+    "imagenet_semi_vit_large_1pct": [67.1, 77.3],
+    "imagenet_semi_vit_large_10pct": [79.2, 83.3],
+    "imagenet_semi_vit_huge_1pct": [71.5, 80.0],
+    "imagenet_semi_vit_huge_10pct": [81.4, 84.3],
+    "imagenet_semi_vit_base_10pct_scratch": [57.0, 73.5],
+    "imagenet_semi_convnext_tiny_10pct_scratch": [61.2, 74.1],
+    "imagenet_mae_finetune_vit_base": [83.66],
+    "imagenet_mae_finetune_vit_large": [85.95],
+    "imagenet_mae_finetune_vit_huge": [86.93],
+    "imagenet_mae_vit_base": [83.7],
+    "imagenet_mae_vit_large": [85.5],
+    "imagenet_mae_vit_huge": [86.9],
+    "imagenet_dino_vit_small": [69.3, 74.0],
+    "food101_semi_vit_base_1pct": [],
+    "food101_semi_vit_base_10pct": [],
+    "inaturalist2021_semi_vit_base_10pct": [],
+    "own_folder_semi_vit_base": [],
+}
+
+
+def percentages(text):
+    return [float(number) for number in re.findall(r"([\d.]+) %", text)]
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_header_expects_what_was_published(name):
+    text = header_of(f"{name}.flags")["Expected"]
+    assert percentages(text) == EXPECTED[name]
+    assert ("published" in text) == bool(EXPECTED[name])
+    assert "not measured" in text
+
+
+def test_what_each_recipe_for_photographs_should_expect_is_known():
+    photographs = {
+        name.removesuffix(".flags")
+        for name in FLAGFILES
+        if config_of(name).data.augmentation == "photo"
+    }
+    assert photographs == set(EXPECTED)
+
+
+def test_headers_expect_what_was_measured():
+    def result(name):
+        return json.loads((EXPERIMENTS / "results" / f"{name}.json").read_text())
+
+    seeds = result("digits_40_labels")["seeds"].values()
+    digits = [
+        statistics.mean(seed[network] for seed in seeds)
+        for network in ("finetune student", "semi_finetune teacher")
+    ]
+    fashion = [
+        one["accuracy"]
+        for one in result("fashion_mnist_250_labels")["results"]
+        if (one["stage"], one["weights"]) != ("semi_finetune", "student")
+    ]
+    for name, shares in (
+        ("quickstart", digits),
+        ("fashion_mnist_250_labels", fashion),
+    ):
+        expected = [round(100 * share, 1) for share in shares]
+        assert percentages(header_of(f"{name}.flags")["Expected"]) == expected
+
+
+def run_of(config):
+    """Returns a `Run` that knows its settings, without a folder or images."""
+    return Run(config, None, None, None)
 
 
 def schedule(settings):
@@ -59,6 +154,13 @@ def test_mae_is_trained_as_published(size):
     name = config.backbone.backbone
     patch = int(name.rpartition("patch")[2])
     assert (224 // patch) ** 2 == tokens
+    network = small_vit()
+    optimizer = pretrain_mae.optimizer(run_of(config), network, steps)
+    assert (optimizer.beta_1, optimizer.beta_2) == (0.9, 0.95)
+    assert optimizer.weight_decay == 0.05 and set(optimizer.scales) == {1.0}
+    named = zip(network.trainable_variables, optimizer.decayed, strict=True)
+    tokens = [v.path for v, decays in named if "token" in v.name and decays]
+    assert tokens == ["vit/class_token"]
 
 
 # Peak learning rate, layer decay, drop path, epochs, with all labels.
@@ -153,13 +255,6 @@ SEMI_VIT = {
         0.7,
     ),
 }
-# The smallest factor on the learning rate, of the patch embedding.
-FIRST_SCALES = {
-    ("vit_base", 0.65): 0.0037,
-    ("vit_base", 0.75): 0.0238,
-    ("vit_large", 0.75): 7.5e-4,
-    ("vit_huge", 0.75): 7.5e-5,
-}
 
 
 @pytest.mark.parametrize("name", SEMI_VIT)
@@ -211,13 +306,110 @@ def test_what_single_rows_of_semi_vit_have_of_their_own():
     assert VIT_SIZES["vit_huge_patch14"]["pooling"] == "class_token"
 
 
-@pytest.mark.parametrize(("size", "decay"), FIRST_SCALES)
-def test_the_first_layer_learns_as_slowly_as_published(size, decay):
-    depth = VIT_SIZES[f"{size}_patch{14 if size == 'vit_huge' else 16}"]["depth"]
-    model = Classifier(ViT(8, 8, width=4, depth=depth, heads=1, channels=1), 2)
-    scales = layer_wise_adamw(model, 1e-3, layer_decay=decay).scales
-    assert min(scales) == pytest.approx(FIRST_SCALES[size, decay], rel=2e-2)
-    assert max(scales) == 1.0
+# Of stage 2 and of stage 3: how much more slowly a layer learns than the next, layers
+# below the head, warm-up epochs, weight decay, beta_2. Then the unlabelled weight and
+# the pooling.
+USUAL = (5.0, 0.05, 0.999)
+BASE = ((0.65, 13, *USUAL), (0.75, 13, *USUAL), 5.0, "mean")
+LARGE = ((0.75, 25, *USUAL), (0.75, 25, *USUAL), 5.0, "mean")
+HUGE = ((0.75, 33, *USUAL), (0.75, 33, *USUAL), 5.0, "class_token")
+LEARNING = {
+    "imagenet_semi_vit_base_1pct": BASE,
+    "imagenet_semi_vit_base_10pct": BASE,
+    "imagenet_semi_vit_large_1pct": LARGE,
+    "imagenet_semi_vit_large_10pct": LARGE,
+    "imagenet_semi_vit_huge_1pct": HUGE,
+    "imagenet_semi_vit_huge_10pct": HUGE,
+    "imagenet_semi_vit_base_10pct_scratch": (
+        (1.0, 13, 50.0, 0.3, 0.95),
+        (0.85, 13, *USUAL),
+        *(5.0, "mean"),
+    ),
+    "imagenet_semi_convnext_tiny_10pct_scratch": (
+        (1.0, 7, 50.0, 0.05, 0.999),
+        (1.0, 7, 10.0, 0.05, 0.999),
+        *(10.0, None),
+    ),
+    "imagenet_mae_finetune_vit_base": (BASE[0], None, None, "mean"),
+    "imagenet_mae_finetune_vit_large": (LARGE[0], None, None, "mean"),
+    "imagenet_mae_finetune_vit_huge": (HUGE[0], None, None, "mean"),
+    "food101_semi_vit_base_1pct": BASE,
+    "food101_semi_vit_base_10pct": BASE,
+    "inaturalist2021_semi_vit_base_10pct": BASE,
+    "own_folder_semi_vit_base": BASE,
+    "quickstart": (
+        (0.75, 5, 30.0, 0.05, 0.999),
+        (0.75, 5, 10.0, 0.05, 0.999),
+        *(5.0, "mean"),
+    ),
+    **dict.fromkeys(
+        ("fashion_mnist_250_labels", "fashion_mnist_dino"),
+        (
+            (0.75, 7, 20.0, 0.05, 0.999),
+            (0.75, 7, 0.4, 0.05, 0.999),
+            *(5.0, "mean"),
+        ),
+    ),
+}
+
+
+def test_what_every_fine_tuning_recipe_learns_by_is_known():
+    assert set(LEARNING) == {
+        name.removesuffix(".flags")
+        for name in FLAGFILES
+        if "finetune" in config_of(name).run.stage_names()
+    }
+
+
+@functools.cache
+def narrow_classifier(settings):
+    """A classifier with the layers that a `BackboneConfig` asks for, but few channels.
+
+    Images of 224 pixels are whole patches of any size that recipes have.
+    """
+    narrow = {"vit": {"width": 4, "heads": 1}, "convnext": {"widths": (4, 4, 4, 4)}}
+    sizes = {**settings.overrides(), **narrow[find_family(settings.backbone)]}
+    backbone = create_backbone(settings.backbone, image_size=224, **sizes)
+    return Classifier(backbone, 2)
+
+
+def scales_of(model, optimizer):
+    """Returns the factors on the rate of the first and last layer and of the head."""
+    scales = {
+        id(variable): scale
+        for variable, scale in zip(
+            model.trainable_variables, optimizer.scales, strict=True
+        )
+    }
+    groups = model.backbone.layer_groups()
+    layers = [groups[0], groups[-1], model.head.trainable_variables]
+    found = [{scales[id(variable)] for variable in layer} for layer in layers]
+    assert [len(one) for one in found] == [1, 1, 1]
+    return [one.pop() for one in found]
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_layers_of_a_recipe_learn_as_published(name):
+    finetune, semi, unlabeled_weight, pooling = LEARNING[name]
+    config = config_of(f"{name}.flags")
+    # So that one network serves many recipes.
+    settings = dataclasses.replace(config.backbone, init_from=None)
+    model = narrow_classifier(settings)
+    assert getattr(model.backbone, "pooling", None) == pooling
+    for stage, expected in ((config.finetune, finetune), (config.semi, semi)):
+        if expected is None:
+            continue
+        decay, layers, warmup, weight_decay, beta_2 = expected
+        stage = dataclasses.replace(stage, batch_size=256)
+        optimizer = run_of(config).optimizer(model, stage, steps_per_epoch=10)
+        first, last, head = scales_of(model, optimizer)
+        assert (first, last, head) == pytest.approx((decay**layers, decay, 1.0))
+        assert (optimizer.weight_decay, optimizer.beta_2) == (weight_decay, beta_2)
+        rates = [float(optimizer._learning_rate(n * warmup)) for n in (5, 10)]
+        peak = stage.base_learning_rate
+        assert rates == pytest.approx([peak / 2, peak], rel=1e-6)
+    if semi is not None:
+        assert config.semi.unlabeled_weight == unlabeled_weight
 
 
 FINE_GRAINED = {
