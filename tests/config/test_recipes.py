@@ -74,6 +74,7 @@ EXPECTED = {
     "imagenet_dino_vit_small": [69.3, 74.0],
     "food101_semi_vit_base_1pct": [],
     "food101_semi_vit_base_10pct": [],
+    "inaturalist2021_semi_vit_base_1pct": [],
     "inaturalist2021_semi_vit_base_10pct": [],
     "own_folder_semi_vit_base": [],
 }
@@ -335,6 +336,7 @@ LEARNING = {
     "imagenet_mae_finetune_vit_huge": (HUGE[0], None, None, "mean"),
     "food101_semi_vit_base_1pct": BASE,
     "food101_semi_vit_base_10pct": BASE,
+    "inaturalist2021_semi_vit_base_1pct": BASE,
     "inaturalist2021_semi_vit_base_10pct": BASE,
     "own_folder_semi_vit_base": BASE,
     "quickstart": (
@@ -416,6 +418,10 @@ FINE_GRAINED = {
     # labelled and unlabelled images, steps an epoch, peaks of the rate, threshold
     "food101_semi_vit_base_1pct": (808, 74942, 6, 117, 2.5e-5, 5e-4, 0.6),
     "food101_semi_vit_base_10pct": (7575, 68175, 59, 106, 1.25e-4, 5e-4, 0.5),
+    "inaturalist2021_semi_vit_base_1pct": (
+        *(26_868, 2_659_975, 52, 4156),
+        *(1e-4, 5e-4, 0.6),
+    ),
     "inaturalist2021_semi_vit_base_10pct": (
         *(268_685, 2_418_158, 524, 3778),
         *(5e-4, 5e-4, 0.5),
@@ -440,6 +446,11 @@ def test_fine_grained_recipes_mean_what_they_say(name):
         assert rate == pytest.approx(peak, rel=1e-9)
     assert config.semi.threshold == threshold
     assert (config.finetune.layer_decay, config.semi.layer_decay) == (0.65, 0.75)
+    published = config_of(f"imagenet_{name[name.index('semi') :]}.flags")
+    own = {"base_learning_rate", "batch_size", "ema_momentum"}
+    for group in ("finetune", "semi"):
+        ours, theirs = vars(getattr(config, group)), vars(getattr(published, group))
+        assert {key for key in ours if ours[key] != theirs[key]} <= own
 
 
 def test_the_recipe_for_an_own_folder_is_imagenets_with_batches_that_fit():
