@@ -205,11 +205,25 @@ def test_dino_is_trained_as_published():
     )
 
 
-def test_the_backbones_of_recipes_exist():
-    for name in FLAGFILES:
-        backbone = config_of(name).backbone
-        if backbone.backbone.startswith("vit_small"):
-            create_backbone(backbone.backbone)
+# Patch, width, depth and heads.
+SIZES = {
+    "vit_small_patch16": (16, 384, 12, 6),
+    "vit_base_patch16": (16, 768, 12, 12),
+    "vit_large_patch16": (16, 1024, 24, 16),
+    "vit_huge_patch14": (14, 1280, 32, 16),
+}
+
+
+@pytest.mark.parametrize("name", FLAGFILES)
+def test_the_network_of_a_recipe_is_the_one_in_its_name(name):
+    settings = config_of(name).backbone
+    named = [one for one in SIZES if one.partition("_patch")[0] in name]
+    named += [one for one in ("convnext_tiny",) if one in name]
+    assert [settings.backbone] == (named or ["vit"])
+    if settings.backbone in SIZES:
+        sizes = {**VIT_SIZES[settings.backbone], **settings.overrides()}
+        found = [sizes[key] for key in ("patch_size", "width", "depth", "heads")]
+        assert tuple(found) == SIZES[settings.backbone]
 
 
 # Labels in %, then of stage 2 and of stage 3: labelled batch, steps an epoch, epochs,
