@@ -108,6 +108,8 @@ def test_training_steps_run_in_every_mode(row, precision, jit_compile):
         logs = model.fit(data, verbose=0).history
     finally:
         keras.config.set_dtype_policy("float32")
+    # Keras only warns when a model goes on without XLA.
+    assert model.jit_compile is jit_compile
     assert all(np.isfinite(values).all() for values in logs.values())
     changes = [
         np.abs(w.numpy() - old).max()
