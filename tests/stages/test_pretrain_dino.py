@@ -12,6 +12,7 @@ from semivit_tf.config.run import Config
 from semivit_tf.stages import pretrain_dino
 from semivit_tf.stages.pipeline import prepare
 from semivit_tf.training.checkpoints import SaveCheckpoints
+from semivit_tf.training.weight_files import save_weights
 from tests.stages.test_cli import ROOT, TINY, error, run
 
 DINO = [
@@ -68,6 +69,33 @@ def test_the_encoder_is_the_teachers(tmp_path, monkeypatch):
     table = saved["positions/position_table"]
     np.testing.assert_array_equal(table, model.teacher_backbone.positions.table)
     assert np.abs(table - model.student_backbone.positions.table).max() > 1e-6
+
+
+def test_student_and_teacher_start_from_a_file(tmp_path, monkeypatch):
+    """Nothing moves them: no rate, no decay, and a teacher that keeps all it has."""
+    sizes = {"patch_size": 4, "width": 8, "depth": 1, "heads": 2}
+    source = pretrain_dino.encoder(prepared(tmp_path / "source", **sizes))
+    save_weights(source, tmp_path / "source.safetensors", normalized="tokens")
+    seen = []
+    kept = pretrain_dino.kept
+    monkeypatch.setattr(
+        pretrain_dino, "kept", lambda model: (seen.append(model), kept(model))[1]
+    )
+    still = (
+        "base_learning_rate minimum_learning_rate weight_decay dino_weight_decay_end"
+    )
+    flags = [f"--pretrain_{name}=0" for name in still.split()]
+    flags += ["--pretrain_dino_teacher_momentum=1", "--pretrain_epochs=1"]
+    flags += [f"--init_from={tmp_path / 'source.safetensors'}", "--stages=pretrain"]
+    assert run(*DINO, *flags, f"--workdir={tmp_path / 'run'}") == 0
+    file = load_file(tmp_path / "source.safetensors")
+    encoder = load_file(tmp_path / "run/pretrain/weights/encoder.safetensors")
+    assert encoder.keys() == file.keys() and len(file) > 12
+    for name, array in file.items():
+        np.testing.assert_array_equal(encoder[name], array)
+    student = seen[0].student_backbone
+    for weight, own in zip(student.weights, source.weights, strict=True):
+        np.testing.assert_array_equal(weight, own)
 
 
 def test_finetuning_starts_from_the_encoder(tmp_path):
