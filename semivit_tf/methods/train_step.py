@@ -254,7 +254,7 @@ class Method(keras.Model):
         """
         summaries, sound = self.summaries(), self._is_sound()
         for name in parts[0]:
-            terms = [part[name] for part in parts]
+            terms = [counted(*part[name]) for part in parts]
             if name in summaries:
                 mean, weight = mean_over_replicas(terms)
                 terms = [(summaries[name](mean), weight)]
@@ -288,6 +288,11 @@ def executions(steps, steps_per_epoch):
             count = min(steps, left)
             left -= count
             yield count
+
+
+def counted(value, weight):
+    """Returns a term; where nothing is counted, its value may be no number."""
+    return tf.where(weight > 0, value, tf.zeros_like(value)), weight
 
 
 def mean_over_replicas(terms):

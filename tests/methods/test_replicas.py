@@ -126,6 +126,22 @@ def test_a_batch_in_parts_makes_the_same_update(build, replicas, mirrored):
     assert_same(build, *whole, *parts)
 
 
+@pytest.mark.parametrize("build", [mae, dino])
+def test_validation_leaves_out_a_replica_without_an_image(build, mirrored):
+    """Of the last batch, of one image."""
+    images = semi_batch(3)[0]["image"]
+    found = []
+    for strategy in (tf.distribute.get_strategy(), mirrored):
+        keras.utils.set_random_seed(0)
+        with strategy.scope():
+            model = build()
+            model.compile()
+        data = tf.data.Dataset.from_tensor_slices(images).batch(2)
+        found.append(model.evaluate(data, verbose=0, return_dict=True))
+    assert found[0]["loss"] > 0.1
+    assert found[1] == pytest.approx(found[0], rel=1e-5, abs=1e-6)
+
+
 def test_parts_have_to_be_equal():
     model = classifier()
     model.compile(batch_parts=3)
