@@ -41,8 +41,8 @@ def index_batches(indices, batch_size, seed, start_step=0, shard=(0, 1)):
         batch_size: Integer B.
         seed: Integer, or a sequence of integers that tells streams apart.
         start_step: Integer. How many batches were taken before.
-        shard: Tuple `(number, count)`. Of every batch, a worker takes each count-th
-            image from its number on: B / count images.
+        shard: Tuple `(number, count)`. Every batch is cut into so many equal parts, and
+            a worker takes the one of its number, as replicas in one process do.
     """
     number, shards = shard
     if batch_size % shards or not 0 <= number < shards:
@@ -68,5 +68,9 @@ def index_batches(indices, batch_size, seed, start_step=0, shard=(0, 1)):
         return tf.data.Dataset.from_tensor_slices((passes, rest))
 
     passes = tf.data.Dataset.range(first_pass, np.iinfo(np.int64).max)
-    stream = passes.flat_map(one_pass).shard(shards, number)
-    return stream.batch(batch_size // shards, drop_remainder=True)
+    batches = passes.flat_map(one_pass).batch(batch_size, drop_remainder=True)
+    if shards == 1:
+        return batches
+    share = batch_size // shards
+    own = slice(number * share, (number + 1) * share)
+    return batches.map(lambda passes, index: (passes[own], index[own]))
