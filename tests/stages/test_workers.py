@@ -10,10 +10,13 @@ import time
 import pytest
 
 from tests.stages.test_cli import ROOT, TINY, error
+from tests.stages.test_pretrain_dino import DINO
 
+ONE_STEP = ["--pretrain_batch_size=1400", "--pretrain_epochs=3"]  # an epoch
 # Nothing is drawn in a step of stage 2, so that one process can say what is right.
 FLAGS = [
     *TINY,
+    *ONE_STEP,
     "--validation_per_class=1",
     "--finetune_mixup_alpha=0",
     "--finetune_cutmix_alpha=0",
@@ -61,24 +64,45 @@ def end_both(processes):
     return [output for output, _ in answers]
 
 
-def losses(folder):
-    lines = (folder / "finetune" / "metrics.jsonl").read_text().splitlines()
+def run_alone(folder, *flags):
+    command = [sys.executable, str(ROOT / "main.py"), *FLAGS, *flags]
+    command.append(f"--workdir={folder}")
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def lines_of(folder, stage="finetune"):
+    lines = (folder / stage / "metrics.jsonl").read_text().splitlines()
     return [json.loads(line) for line in lines]
 
 
-def test_two_workers_go_through_all_stages_as_one_process_does(tmp_path):
-    stages = "--stages=check,finetune,semi_finetune,evaluate,export"
-    first, second = end_both(start_both(tmp_path / "two", stages))
-    assert "teacher" in first and second == ""  # only one speaks
-    assert (tmp_path / "two" / "export" / "1" / "saved_model.pb").exists()
-    command = [sys.executable, str(ROOT / "main.py"), *FLAGS]
-    command += ["--stages=finetune", f"--workdir={tmp_path / 'one'}"]
-    subprocess.run(command, check=True, capture_output=True)
-    both = [losses(tmp_path / name) for name in ("one", "two")]
-    assert len(both[0]) == len(both[1]) == 6
+def assert_same_lines(folder, stage, steps):
+    """Compares all that is logged of the runs `one` and `two`, step by step."""
+    both = [lines_of(folder / name, stage) for name in ("one", "two")]
+    assert len(both[0]) == len(both[1]) == steps
     for one, two in zip(*both, strict=True):
         assert one == pytest.approx(two, rel=1e-5)
     assert both[0][0]["loss"] - both[0][-1]["loss"] > 1e-4
+
+
+def test_two_workers_go_through_all_stages_as_two_replicas_do(tmp_path):
+    """Each replica hides patches of its own, so one process has to have two."""
+    stages = "--stages=check,pretrain,finetune,semi_finetune,evaluate,export"
+    first, second = end_both(start_both(tmp_path / "two", stages))
+    assert "teacher" in first and second == ""  # only one speaks
+    assert (tmp_path / "two" / "export" / "1" / "saved_model.pb").exists()
+    replicas = ("--strategy=mirrored", "--logical_cpus=2")
+    run_alone(tmp_path / "one", "--stages=pretrain,finetune", *replicas)
+    assert_same_lines(tmp_path, "pretrain", 3)
+    assert_same_lines(tmp_path, "finetune", 6)
+
+
+def test_two_workers_distil_and_finetune_as_one_device_does(tmp_path):
+    """Crops follow from the image alone."""
+    flags = ("--pretrain_dino_drop_path=0", "--stages=pretrain,finetune")
+    end_both(start_both(tmp_path / "two", *DINO, *ONE_STEP, *flags))
+    run_alone(tmp_path / "one", *DINO, *ONE_STEP, *flags)
+    assert_same_lines(tmp_path, "pretrain", 3)
+    assert_same_lines(tmp_path, "finetune", 6)
 
 
 @pytest.mark.parametrize("killed", [0, 1])
@@ -99,7 +123,7 @@ def test_an_ended_worker_ends_the_other_and_both_continue(tmp_path, killed):
     assert "another worker of this run has ended" in errors.splitlines()[-1]
     output, _ = end_both(start_both(tmp_path, *flags))
     assert "continued at step" in output
-    assert len(losses(tmp_path)) == 60
+    assert len(lines_of(tmp_path)) == 60
 
 
 @pytest.mark.parametrize("asked", [0, 1])
