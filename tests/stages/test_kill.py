@@ -1,23 +1,28 @@
-"""A run that is killed, and started again, ends with the same bits."""
+"""A run that is killed, or whose disk is full, ends with the same bits in the end."""
 
+import errno
 import json
-import pathlib
+import os
 import signal
 import subprocess
 import sys
 import time
 
+import pytest
+
 from tests.stages.test_cli import ROOT, TINY
 
 FLAGS = [
     *TINY,
-    "--stages=finetune,semi_finetune,evaluate",
+    "--stages=pretrain,finetune,semi_finetune,evaluate",
     "--deterministic",
     "--validation_per_class=1",
     "--checkpoint_steps=5",
 ]
 KEPT = [
     "evaluation.json",
+    "pretrain/weights/encoder.safetensors",
+    "pretrain/metrics.jsonl",
     "finetune/weights/student.safetensors",
     "finetune/metrics.jsonl",
     "semi_finetune/metrics.jsonl",
@@ -42,15 +47,38 @@ def wait_for(folder, process, pattern):
         time.sleep(0.01)
 
 
-def test_a_killed_and_a_stopped_run_end_like_the_uninterrupted_one(tmp_path):
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    output, errors = start(whole).communicate(timeout=300)
-    assert (whole / "evaluation.json").exists(), output + errors
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that nothing has interrupted."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    output, errors = start(folder).communicate(timeout=300)
+    assert (folder / "evaluation.json").exists(), output + errors
+    return folder
 
-    for tens, ending in (("0", signal.SIGTERM), ("1", signal.SIGKILL)):
-        process = start(broken)
-        path = f"semi_finetune/checkpoints/step-00000000{tens}*"
-        wait_for(broken, process, path)
+
+def assert_ends_like(whole, folder):
+    """Starts a run again that was broken off, and compares what it leaves."""
+    output, errors = start(folder).communicate(timeout=300)
+    assert "continued at step" in output, output + errors
+    for name in KEPT:
+        assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
+    return output
+
+
+def assert_says_that_it_continues(code, errors):
+    assert code == 2
+    assert "Traceback" not in errors
+    assert errors.splitlines()[-1].endswith("the same command continues")
+
+
+def test_a_killed_and_a_stopped_run_end_like_the_uninterrupted_one(whole, tmp_path):
+    for stage, tens, ending in (
+        ("pretrain", "0", signal.SIGKILL),
+        ("semi_finetune", "0", signal.SIGTERM),
+        ("semi_finetune", "1", signal.SIGKILL),
+    ):
+        process = start(tmp_path)
+        wait_for(tmp_path, process, f"{stage}/checkpoints/step-00000000{tens}*")
         process.send_signal(ending)
         output, errors = process.communicate(timeout=300)
         if ending is signal.SIGTERM:
@@ -58,30 +86,56 @@ def test_a_killed_and_a_stopped_run_end_like_the_uninterrupted_one(tmp_path):
             assert errors.splitlines()[-1] == "Stopped. The same command continues."
         else:
             assert process.returncode == -ending, output + errors
-    output, errors = start(broken).communicate(timeout=300)
-    assert "semi_finetune: 2 epochs" in output and "continued at step" in output
-    for name in KEPT:
-        assert (broken / name).read_bytes() == (whole / name).read_bytes(), name
+    assert "semi_finetune: 2 epochs" in assert_ends_like(whole, tmp_path)
 
 
-def test_a_full_disk_keeps_the_checkpoint_there_is(tmp_path):
+def test_a_full_disk_keeps_the_checkpoint_there_is(whole, tmp_path):
     """Files may grow to 4 kB only: that is less than a checkpoint."""
-    folder = pathlib.Path(tmp_path)
-    process = start(folder, "--stages=finetune", "--finetune_epochs=30")
-    wait_for(folder, process, "finetune/checkpoints/step-*")
+    process = start(tmp_path)
+    wait_for(tmp_path, process, "pretrain/checkpoints/step-*")
     process.kill()
     process.communicate(timeout=300)
-    before = sorted((folder / "finetune" / "checkpoints").glob("step-*"))[-1]
+    before = sorted((tmp_path / "pretrain" / "checkpoints").glob("step-*"))[-1]
     limited = ["bash", "-c", 'ulimit -f 4; exec "$@"', "limited"]
     command = [*limited, sys.executable, str(ROOT / "main.py"), *FLAGS]
     result = subprocess.run(
-        [*command, "--stages=finetune", "--finetune_epochs=30", f"--workdir={folder}"],
-        capture_output=True,
-        text=True,
+        [*command, f"--workdir={tmp_path}"], capture_output=True, text=True
     )
-    assert result.returncode == 2
-    assert "Traceback" not in result.stderr
-    line = result.stderr.splitlines()[-1]
-    assert "cannot be written" in line and line.endswith("the same command continues")
+    assert_says_that_it_continues(result.returncode, result.stderr)
+    assert "cannot be written" in result.stderr.splitlines()[-1]
     assert before.exists()
-    assert json.loads((folder / "config.json").read_text())
+    assert json.loads((tmp_path / "config.json").read_text())
+    assert_ends_like(whole, tmp_path)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 8 MB."""
+    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(tmp_path)]
+    if os.geteuid() or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("only root can mount a disk, and not everywhere")
+    yield tmp_path
+    subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def fill(path):
+    """Writes a file until the disk is full."""
+    try:
+        with path.open("wb", buffering=0) as file:
+            while file.write(bytes(4096)):
+                pass
+    except OSError as error:
+        assert error.errno == errno.ENOSPC
+
+
+def test_a_disk_that_others_fill_stops_a_run_that_goes_on_when_it_is_free(
+    whole, small_disk
+):
+    folder, ballast = small_disk / "run", small_disk / "ballast"
+    process = start(folder)
+    wait_for(folder, process, "pretrain/checkpoints/step-*")
+    fill(ballast)
+    _, errors = process.communicate(timeout=300)
+    assert_says_that_it_continues(process.returncode, errors)
+    ballast.unlink()
+    assert_ends_like(whole, folder)
