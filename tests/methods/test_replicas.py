@@ -1,5 +1,7 @@
 """Two replicas against one device, on the same global batch."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -109,10 +111,15 @@ def assert_same(build, one, losses, two, again):
     assert changed > 1e-3
 
 
+@functools.cache
+def train_alone(build):
+    """Trains on one device, in one part."""
+    return train(build, tf.distribute.get_strategy())
+
+
 @pytest.mark.parametrize("build", [classifier, semi_vit, mae, dino])
 def test_losses_and_weights_equal_one_device(build, mirrored):
-    one = train(build, tf.distribute.get_strategy())
-    assert_same(build, *one, *train(build, mirrored))
+    assert_same(build, *train_alone(build), *train(build, mirrored))
 
 
 @pytest.mark.parametrize("replicas", [1, 2])
@@ -120,10 +127,9 @@ def test_losses_and_weights_equal_one_device(build, mirrored):
 def test_a_batch_in_parts_makes_the_same_update(build, replicas, mirrored):
     """The teacher, whose momentum is 0.9, would show if it moved twice."""
     strategy = mirrored if replicas == 2 else tf.distribute.get_strategy()
-    whole = train(build, tf.distribute.get_strategy())
     parts = train(build, strategy, batch_parts=2)
     assert parts[0].optimizer.iterations.numpy() == STEPS
-    assert_same(build, *whole, *parts)
+    assert_same(build, *train_alone(build), *parts)
 
 
 @pytest.mark.parametrize("build", [mae, dino])
