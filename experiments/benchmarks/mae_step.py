@@ -302,7 +302,7 @@ def machine_table(rounds, operations):
     keys = "images_per_second", "processor_seconds_per_image"
     lines = [
         f"| a step on {BATCH} images | images a second | processor seconds an image "
-        "| peak memory | share of the rate of large matrix products |",
+        "| peak memory | share of the rate of large float32 products |",
         "|---|---|---|---|---|",
     ]
     for way, values in rounds.items():

@@ -289,7 +289,7 @@ def machine_table(rounds, operations):
     """Returns what one machine took."""
     lines = [
         f"| a step on {LABELED} + {UNLABELED} images | images a second | peak memory "
-        "| share of the rate of large matrix products |",
+        "| share of the rate of large float32 products |",
         "|---|---|---|---|",
     ]
     for way, values in rounds.items():
