@@ -61,7 +61,7 @@ class RunConfig(Settings):
     fit_batch_sizes: bool = setting(
         False,
         "Take the sizes of batches as limits: where there are fewer images, a step "
-        "takes all of them.",
+        "takes as many as replicas and parts can share.",
     )
     precision: str = setting(
         "float32", "Arithmetic.", choices=("float32", "mixed_bfloat16")

@@ -1,7 +1,5 @@
 """The training step that every method shares: one gradient, one optimizer update."""
 
-import math
-
 import keras
 import tensorflow as tf
 
@@ -13,7 +11,8 @@ class Method(keras.Model):
 
     A subclass states its loss in `objective`, and may act in `change_gradients` and
     `after_update`. The step is the same in plain mode, under XLA, in mixed precision,
-    with the optimizer's gradient accumulation and on several replicas.
+    in parts of a batch, on several replicas, and on one of them with an optimizer that
+    accumulates gradients by itself.
 
     Args:
         **kwargs: Passed to `keras.Model`.
@@ -210,7 +209,8 @@ class Method(keras.Model):
                 added, found = self.gradients_of(images, variables)
             terms.append(found)
             gradients = added if gradients is None else add_gradients(gradients, added)
-        logs = self.report(*terms)  # what was wrong shows before it is in the weights
+        # Before the update: what goes wrong here is in the weights then.
+        logs = self.report(*terms, sound=self._is_sound())
         gradients = self.change_gradients(gradients, variables)
         before = tf.identity(self.optimizer.iterations)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
@@ -242,24 +242,23 @@ class Method(keras.Model):
         gradients = tape.gradient(scaled, variables)
         return gradients, {"loss": (loss, 1.0), **terms}
 
-    def report(self, *parts):
+    def report(self, *parts, sound=True):
         """Adds `(value, weight)` terms to the running means and returns the means.
-
-        From the first loss that is no number on, its mean tells that it happened, and
-        the other means tell which term it was: to those nothing is added any more, as
-        all are no numbers in the steps that follow.
 
         Args:
             *parts: Dicts of the terms of each part of a batch.
+            sound: Bool. If false, something was no number before. Then all terms are
+                none from there on: only the loss is added, and the other means still
+                tell which term it was.
         """
-        summaries, sound = self.summaries(), self._is_sound()
+        summaries = self.summaries()
         for name in parts[0]:
             terms = [counted(*part[name]) for part in parts]
             if name in summaries:
                 mean, weight = mean_over_replicas(terms)
                 terms = [(summaries[name](mean), weight)]
             for value, weight in terms:
-                if name != "loss":
+                if name != "loss" and sound is not True:
                     value, weight = (
                         tf.where(sound, tf.cast(number, tf.float32), 0.0)
                         for number in (value, weight)
@@ -268,11 +267,13 @@ class Method(keras.Model):
         return {name: self._trackers[name].result() for name in parts[0]}
 
     def _is_sound(self):
-        """Returns whether all losses before this step's were numbers."""
+        """Returns whether the losses of all steps before were numbers.
+
+        Those of other replicas show in the weights: all that goes wrong arrives at the
+        first layer.
+        """
         here = tf.math.is_finite(self._trackers["loss"].total)
-        # What another replica had is in the weights: one of them will do.
-        smallest = min(self.trainable_variables, key=lambda v: math.prod(v.shape))
-        return here & tf.reduce_all(tf.math.is_finite(smallest))
+        return here & tf.reduce_all(tf.math.is_finite(self.trainable_variables[0]))
 
 
 def executions(steps, steps_per_epoch):
@@ -307,7 +308,7 @@ def mean_over_replicas(terms):
     replica = tf.distribute.get_replica_context()
     if replica.num_replicas_in_sync > 1:
         total, weight = replica.all_reduce("SUM", [total, weight])
-    return total / weight, weight
+    return tf.math.divide_no_nan(total, weight), weight
 
 
 def add_gradients(ones, others):

@@ -456,6 +456,19 @@ def test_evaluation_compares_crops_or_an_image_with_itself():
     np.testing.assert_array_equal(model.center, np.zeros(12))
 
 
+def test_evaluation_asks_frozen_weights_and_hides_no_broken_ones():
+    model = small_dino()
+    model.trainable = False
+    model.compile()
+    data = tf.data.Dataset.from_tensors(crop_batch())
+    assert model.evaluate(data, verbose=0, return_dict=True)["loss"] > 0.1
+    for network in (model.student, model.teacher):
+        gain = network.head.last_layer.gain
+        gain.assign(np.full(gain.shape, np.nan))
+    found = model.evaluate(data, verbose=0, return_dict=True)
+    assert len(found) == 3 and np.isnan(list(found.values())).all()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -81,9 +81,7 @@ def test_the_term_that_was_no_number_first_is_named(
 def test_weights_that_are_no_numbers_are_found_though_no_loss_was(tmp_path):
     model = SemiViT(small_vit(), 3, seed=0)
     model.compile(keras.optimizers.SGD(0.1))
-    weight = min(
-        model.student.trainable_variables, key=lambda v: v.shape.num_elements()
-    )
+    weight = model.student.trainable_variables[0]
     weight.assign(np.full(weight.shape, np.inf))
     data = tf.data.Dataset.from_tensors(semi_batch()).repeat()
     with pytest.raises(NonFiniteLossError, match="semi: loss became nan in epoch 1"):
