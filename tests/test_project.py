@@ -197,6 +197,12 @@ def test_every_label_of_the_build_exists():
             assert target["args"] == [file] and target["main_module"] == "pytest"
 
 
+def test_no_test_needs_another_one():
+    """What they share is in files that the build gives to all of them."""
+    for path in (ROOT / "tests").rglob("*.py"):
+        assert not [name for name in imports(path) if ".test_" in name], path
+
+
 def test_every_test_file_is_a_test_of_the_build():
     tests = {t["srcs"][0] for rule, t in build_targets() if rule == "py_test"}
     files = {

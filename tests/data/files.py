@@ -1,11 +1,14 @@
 """Small data sets in the formats that people have."""
 
 import gzip
+import io
 import struct
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image
+
+from semivit_tf.data.encoded_source import EncodedSource
 
 
 def picture(number, size=(40, 48)):
@@ -61,3 +64,24 @@ def write_mnist_like(root, count=60, test=20):
 def leaves(batch):
     """Returns the arrays of a batch, in a fixed order."""
     return [np.asarray(leaf) for leaf in tf.nest.flatten(batch)]
+
+
+class BytesSource(EncodedSource):
+    """Encoded images in memory."""
+
+    def __init__(self, contents, labels):
+        super().__init__(labels, ["a", "b"])
+        self._contents = tf.constant(contents)
+
+    def name(self, index):
+        return str(index)
+
+    def contents(self, index):
+        return self._contents[index]
+
+
+def encoded(image, kind, **options):
+    """Returns the contents of a file."""
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, kind, **options)
+    return file.getvalue()

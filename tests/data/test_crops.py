@@ -13,8 +13,7 @@ from semivit_tf.data import views as module
 from semivit_tf.data.dataset import load_dataset
 from semivit_tf.data.order import index_batches
 from semivit_tf.data.views import Views, stream
-from tests.data.files import picture
-from tests.data.test_views import BytesSource, encoded
+from tests.data.files import BytesSource, encoded, picture
 
 
 def digits(**options):

@@ -1,7 +1,5 @@
 """Views of files: what is decoded, and that it is what the whole image would give."""
 
-import io
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,31 +8,10 @@ from PIL import Image
 from semivit_tf.augment.decoding import OpenImage, decode
 from semivit_tf.augment.policies import create_policies
 from semivit_tf.augment.randomness import image_key
-from semivit_tf.data.encoded_source import EncodedSource
 from semivit_tf.data.joined_source import JoinedSource
 from semivit_tf.data.order import index_batches
 from semivit_tf.data.views import Views, plan_window
-from tests.data.files import picture
-
-
-class BytesSource(EncodedSource):
-    """Encoded images in memory."""
-
-    def __init__(self, contents, labels):
-        super().__init__(labels, ["a", "b"])
-        self._contents = tf.constant(contents)
-
-    def name(self, index):
-        return str(index)
-
-    def contents(self, index):
-        return self._contents[index]
-
-
-def encoded(image, kind, **options):
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, kind, **options)
-    return file.getvalue()
+from tests.data.files import BytesSource, encoded, picture
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])

@@ -3,7 +3,6 @@
 import fcntl
 import itertools
 import json
-import pathlib
 import subprocess
 import sys
 import time
@@ -15,44 +14,7 @@ import tensorflow as tf
 from semivit_tf.cli import main
 from semivit_tf.config.settings import InputError
 from semivit_tf.stages.pipeline import one_line_errors
-
-ROOT = pathlib.Path(__file__).parents[2]
-TINY = [
-    "--labels_per_class=2",
-    "--backbone=vit",
-    "--patch_size=4",
-    "--width=8",
-    "--depth=1",
-    "--heads=2",
-    "--pretrain_epochs=2",
-    "--pretrain_warmup_epochs=0",
-    "--pretrain_decoder_width=8",
-    "--pretrain_decoder_depth=1",
-    "--pretrain_decoder_heads=2",
-    "--pretrain_mask_ratio=0.5",
-    "--finetune_epochs=3",
-    "--finetune_batch_size=20",
-    "--finetune_warmup_epochs=0",
-    "--semi_epochs=2",
-    "--semi_batch_size=20",
-    "--semi_warmup_epochs=0",
-    "--semi_threshold=0",
-    "--xla=off",
-]
-
-
-def run(*flags):
-    return main(["main.py", *TINY, *(str(flag) for flag in flags)])
-
-
-def error(capsys, *flags):
-    """Returns the line of a run that should be refused."""
-    assert run(*flags) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    lines = captured.err.splitlines()
-    assert len(lines) == 1, captured.err
-    return lines[0]
+from tests.stages.runs import ROOT, TINY, error, run
 
 
 def test_help_answers_within_a_second_and_without_tensorflow():

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from semivit_tf.stages import plan
 from semivit_tf.training.weight_files import read_arrays, write_arrays
-from tests.stages.test_cli import ROOT, TINY, run
+from tests.stages.runs import ROOT, TINY, run
 
 
 def test_a_plan_counts_what_is_to_come(tmp_path, capsys):

@@ -10,26 +10,9 @@ from safetensors.numpy import load_file
 
 from semivit_tf.config.run import Config
 from semivit_tf.stages import pretrain_dino
-from semivit_tf.stages.pipeline import prepare
 from semivit_tf.training.checkpoints import SaveCheckpoints
 from semivit_tf.training.weight_files import save_weights
-from tests.stages.test_cli import ROOT, TINY, error, run
-
-DINO = [
-    "--pretrain_method=dino",
-    "--pretrain_batch_size=100",
-    "--pretrain_dino_outputs=16",
-    "--pretrain_dino_hidden_width=8",
-    "--pretrain_dino_bottleneck_width=6",
-    "--pretrain_dino_local_crops=2",
-]
-
-
-def prepared(tmp_path, **flags):
-    """A `Run` that has not begun."""
-    sizes = {"backbone": "vit", "patch_size": 2, "width": 8, "depth": 1, "heads": 2}
-    values = {"workdir": str(tmp_path / "run"), "stages": "pretrain", **sizes}
-    return prepare(Config.from_flags({**values, "pretrain_method": "dino", **flags}))
+from tests.stages.runs import DINO, ROOT, TINY, error, prepared, run
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from semivit_tf.stages import pretrain
-from tests.stages.test_pretrain_dino import prepared
+from tests.stages.runs import prepared
 
 IMAGES = 1438  # of the digits, without those for testing
 

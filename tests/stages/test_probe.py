@@ -14,8 +14,7 @@ from semivit_tf.stages.probe import measure
 from semivit_tf.training.weight_files import load_weights, read_arrays, save_weights
 from semivit_tf.weights import save_timm
 from tests.methods.small import small_vit
-from tests.stages.test_cli import error, run
-from tests.stages.test_pretrain_dino import DINO
+from tests.stages.runs import DINO, error, run
 
 
 def tiny_vit(**options):

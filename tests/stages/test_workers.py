@@ -9,8 +9,7 @@ import time
 
 import pytest
 
-from tests.stages.test_cli import ROOT, TINY, error
-from tests.stages.test_pretrain_dino import DINO
+from tests.stages.runs import DINO, ROOT, TINY, error
 
 ONE_STEP = ["--pretrain_batch_size=1400", "--pretrain_epochs=3"]  # an epoch
 # Nothing is drawn in a step of stage 2, so that one process can say what is right.
