@@ -7,8 +7,8 @@ your own. All that follows is handed to main.py, such as
 `--dataset=folder --data_dir=PATH`. For each number of labels and each seed, the ViT is
 fine-tuned and then taught by Semi-ViT in one run; and the CNN of
 --cnn="--backbone=convnext_tiny --init_from=FILE" is fine-tuned on the same labels and
-views, with the same settings. Sizes of batches are limits: with fewer labels, all of
-them make one batch, the same for both networks. If the ViT starts from published
+views, with the same settings. Sizes of batches are limits: with fewer labels there are
+smaller ones, the same for both networks. If the ViT starts from published
 weights, the CNN should too, unless --cnn_from_scratch says that it need not. Finished
 runs are kept. Writes a JSON with accuracy and macro precision, recall and F1 on the
 test images, and prints their means and deviations over seeds.
@@ -86,13 +86,14 @@ def starts_from_weights(flags):
     named = dict(flag[2:].partition("=")[::2] for flag in flags)
     backbone = named.get("backbone", "")
     preset = backbone.startswith("keras_hub:") or backbone.count(":") > 1
-    return preset or "init_from" in named
+    return preset or bool(named.get("init_from"))
 
 
 def stages_left_out(flags):
     """Returns the stages that a sweep compares and that `--stages` leaves out."""
     given = [flag for flag in flags if flag.startswith("--stages=")]
     asked = given[-1].partition("=")[2].split(",") if given else VIT_STAGES
+    asked = [name.strip() for name in asked]
     return [name for name in VIT_STAGES if name not in asked]
 
 
