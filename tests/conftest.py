@@ -1,7 +1,10 @@
 """Two logical processors for all tests, so that replicas can be tested anywhere."""
 
 import os
+import signal
 
+# What a shell starts in the background ignores Ctrl-C, and so do its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
