@@ -253,16 +253,12 @@ class Method(keras.Model):
         """
         summaries = self.summaries()
         for name in parts[0]:
-            terms = [counted(*part[name]) for part in parts]
+            counts = True if name == "loss" else sound
+            terms = [counted(*part[name], counts) for part in parts]
             if name in summaries:
                 mean, weight = mean_over_replicas(terms)
                 terms = [(summaries[name](mean), weight)]
             for value, weight in terms:
-                if name != "loss" and sound is not True:
-                    value, weight = (
-                        tf.where(sound, tf.cast(number, tf.float32), 0.0)
-                        for number in (value, weight)
-                    )
                 self._trackers[name].update_state(value, sample_weight=weight)
         return {name: self._trackers[name].result() for name in parts[0]}
 
@@ -291,8 +287,9 @@ def executions(steps, steps_per_epoch):
             yield count
 
 
-def counted(value, weight):
+def counted(value, weight, counts=True):
     """Returns a term; where nothing is counted, its value may be no number."""
+    weight = tf.where(counts, tf.cast(weight, value.dtype), 0.0)
     return tf.where(weight > 0, value, tf.zeros_like(value)), weight
 
 
@@ -302,7 +299,6 @@ def mean_over_replicas(terms):
     Args:
         terms: Sequence of tuples: a tensor and a scalar.
     """
-    terms = [(value, tf.cast(weight, value.dtype)) for value, weight in terms]
     total = tf.add_n([weight * value for value, weight in terms])
     weight = tf.add_n([weight for _, weight in terms])
     replica = tf.distribute.get_replica_context()

@@ -115,8 +115,11 @@ def test_headers_expect_what_was_measured():
         for one in result("fashion_mnist_250_labels")["results"]
         if (one["stage"], one["weights"]) != ("semi_finetune", "student")
     ]
+    distilled = result("fashion_mnist_features")["DINO, patch 7"].values()
+    dino = [statistics.mean(seed["finetuned"] for seed in distilled)]
     for name, shares in (
         ("quickstart", digits),
+        ("fashion_mnist_dino", dino),
         ("fashion_mnist_250_labels", fashion),
     ):
         expected = [round(100 * share, 1) for share in shares]
