@@ -16,6 +16,7 @@ from semivit_tf.layers.convnext_block import ConvNeXtBlock
 from semivit_tf.layers.drop_path import DropPath
 from semivit_tf.layers.feed_forward import FeedForward
 from semivit_tf.layers.layer_norm import LayerNorm
+from semivit_tf.layers.mae_decoder import MAEDecoder
 from semivit_tf.layers.patch_embedding import PatchEmbedding
 from semivit_tf.layers.pixel_normalization import PixelNormalization
 from semivit_tf.layers.position_embedding import PositionEmbedding
@@ -26,8 +27,13 @@ from semivit_tf.layers.weight_normalized_dense import WeightNormalizedDense
 from semivit_tf.methods.averaged_classifier import AveragedClassifier
 from semivit_tf.methods.classifier import Classifier
 from semivit_tf.methods.dino import DINO
-from semivit_tf.methods.mae import MAE, MAEDecoder
+from semivit_tf.methods.mae import MAE
+from semivit_tf.methods.masked_autoencoder import MaskedAutoencoder
+from semivit_tf.methods.mixings.no_mixing import NoMixing
+from semivit_tf.methods.mixings.probabilistic_mixing import ProbabilisticMixing
 from semivit_tf.methods.projected_backbone import ProjectedBackbone
+from semivit_tf.methods.selections.fixed_threshold import FixedThreshold
+from semivit_tf.methods.semi_supervised import SemiSupervised
 from semivit_tf.methods.semi_vit import SemiViT
 from tests.methods.small import crop_batch, semi_batch, small_convnext, small_vit
 
@@ -50,6 +56,7 @@ def noise(*shape):
 
 
 IMAGES = np.random.default_rng(0).uniform(0, 255, (4, 8, 8, 1)).astype("float32")
+PROBABILITIES = np.random.default_rng(2).dirichlet([1, 1, 1], 9).astype("float32")
 RESTORE = np.argsort(np.random.default_rng(1).random((4, 4)), axis=1).astype("int32")
 
 
@@ -81,7 +88,16 @@ LAYERS = [
     Row(lambda: TransformerBlock(2, drop_path=0.1), (noise(4, 3, 8),)),
     Row(lambda: WeightNormalizedDense(5), (noise(4, 8),)),
     Row(lambda: MAEDecoder((2, 2), 16, 8, 1, 2), (noise(4, 3, 8), RESTORE)),
+    Row(
+        lambda: MaskedAutoencoder(
+            small_vit(), mask_ratio=0.5, own_norm=True, **DECODER
+        ),
+        (IMAGES, RESTORE, np.argsort(RESTORE, axis=1)),
+    ),
 ]
+# These stay in float32 and are called once for each batch.
+SELECTIONS = [Row(lambda: FixedThreshold(0.5), (PROBABILITIES,))]
+MIXINGS = [NoMixing(), ProbabilisticMixing(0.3)]
 BACKBONES = [
     Row(adapted_network, (IMAGES,)),
     Row(lambda: small_convnext(drop_path=0.1), (IMAGES,)),
@@ -105,7 +121,8 @@ METHODS = [
         crop_batch(),
     ),
     Row(lambda: MAE(small_vit(), mask_ratio=0.5, **DECODER), (IMAGES,), IMAGES),
+    Row(lambda: SemiSupervised(small_vit(), 3), (IMAGES,), semi_batch(4, 12)),
     Row(lambda: SemiViT(small_vit(), 3, threshold=0.0), (IMAGES,), semi_batch(4, 12)),
 ]
 # Bases of methods, which are not used by themselves.
-ABSTRACT = {"Method", "LabeledMethod", "SemiSupervised"}
+ABSTRACT = {"Method", "ReplicatedFit", "LabeledMethod"}

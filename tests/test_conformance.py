@@ -8,10 +8,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conformance import ABSTRACT, BACKBONES, LAYERS, METHODS
+from tests.conformance import (
+    ABSTRACT,
+    BACKBONES,
+    LAYERS,
+    METHODS,
+    MIXINGS,
+    SELECTIONS,
+    noise,
+)
 
 PACKAGE = pathlib.Path(__file__).parents[1] / "semivit_tf"
-ROWS = [*LAYERS, *BACKBONES, *METHODS]
+NETWORKS = [*LAYERS, *BACKBONES, *METHODS]
+ROWS = [*NETWORKS, *SELECTIONS]
 # The masks of MAE are drawn anew at every call.
 REPEATABLE = [row for row in ROWS if row.name != "MAE"]
 
@@ -27,13 +36,14 @@ def outputs(model, row):
 def test_no_public_class_is_missing():
     found = set()
     for folder in ("layers", "backbones", "methods"):
-        for path in (PACKAGE / folder).glob("*.py"):
+        for path in (PACKAGE / folder).rglob("*.py"):
             for node in ast.parse(path.read_text(encoding="utf-8")).body:
                 if isinstance(node, ast.ClassDef):
                     bases = {ast.unparse(base) for base in node.bases}
                     if bases - {"keras.callbacks.Callback"}:
                         found.add(node.name)
-    assert found - ABSTRACT == {row.name for row in ROWS}
+    rows = {row.name for row in ROWS} | {type(mixing).__name__ for mixing in MIXINGS}
+    assert found - ABSTRACT == rows
 
 
 @pytest.mark.parametrize("row", ROWS, ids=name)
@@ -64,7 +74,31 @@ def test_copied_weights_give_the_same_outputs_eagerly_and_in_a_graph(row):
     assert model.compute_output_shape(*shapes) == expected.shape
 
 
-@pytest.mark.parametrize("row", ROWS, ids=name)
+@pytest.mark.parametrize("mixing", MIXINGS, ids=lambda mixing: type(mixing).__name__)
+def test_mixings_are_rebuilt_and_draw_the_same_in_a_graph(mixing):
+    again = type(mixing).from_config(mixing.get_config())
+    assert again == mixing
+    rows = noise(6, 8, 8, 1), noise(6, 3), np.full(6, 0.5, "float32"), np.ones(6)
+    rows = [tf.constant(array, tf.float32) for array in rows]
+    expected = mixing(*rows, seed=1)
+    function = tf.function(lambda *rows: again(*rows, seed=1))
+    for one, other in zip(function(*rows), expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+@pytest.mark.parametrize("row", SELECTIONS, ids=name)
+def test_selections_judge_in_float32_whatever_the_precision(row):
+    expected = outputs(row.build(), row)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        found = row.build()(*row.inputs)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert found.dtype == tf.float32
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("row", NETWORKS, ids=name)
 def test_mixed_precision_computes_in_bfloat16_and_keeps_float32_weights(row):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:

@@ -102,7 +102,7 @@ def our_operations(mask_ratio):
 
     def encode(images):
         shuffle, _ = model.draw_order(images)
-        return model.encode(images, shuffle, training=True)
+        return model.autoencoder.encode(images, shuffle, training=True)
 
     def gradients(images, forward, variables):
         with tf.GradientTape() as tape:
@@ -118,7 +118,7 @@ def our_operations(mask_ratio):
         return product_operations(traced.graph)
 
     encoder = count(encode, model.backbone)
-    step = count(lambda images: model.objective(images)[0], model)
+    step = count(lambda images: model.objective(model.prepare(images))[0], model)
     return {"encoder": encoder, "decoder": step - encoder, "step": step}
 
 

@@ -344,7 +344,9 @@ def ask(model, images, shuffle=None):
         features = backbone(images)
         return {"features": features, "logits": model.head(features)}
     tokens = backbone.prepend_class_token(backbone.patch_tokens(images))
-    loss = model.reconstruction_loss(images, shuffle, np.argsort(shuffle, 1))
+    loss = model.autoencoder.reconstruction_loss(
+        images, shuffle, np.argsort(shuffle, 1)
+    )
     return {"features": backbone.norm(backbone.transform(tokens)), "loss": loss}
 
 

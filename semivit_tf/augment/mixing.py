@@ -158,20 +158,40 @@ def labeled_mix(
     return mixed, mix_targets(targets, ops.flip(targets, axis=0), ratio)
 
 
-def mix_by_confidence(
-    images, labels, confidence, num_classes, partner, cut, centre, label_smoothing=0.1
-):
-    """Probabilistic pseudo mixup once all draws are made; see below.
+def draw_pairs(images, cutmix_probability=0.5, seed=None):
+    """Draws with which other image, and how, each image of a batch is mixed.
 
     Args:
-        images: As in `probabilistic_pseudo_mixup`; so are the next three.
-        labels: Integer tensor `[U]`.
+        images: Tensor `[U, H, W, C]`.
+        cutmix_probability: Float. Each row's chance of cutmix instead of mixup.
+        seed: Integer or `keras.random.SeedGenerator`.
+
+    Returns:
+        Tuple `(partner, cut, centre)`: the rows `[U]` that rows are mixed with,
+        booleans `[U]`, and the boxes' centres, a tuple of integer tensors `[U]`.
+    """
+    count = ops.shape(images)[0]
+    seeds = _seeds(seed, 4)
+    partner = ops.argsort(keras.random.uniform((count,), seed=seeds[0]))
+    cut = keras.random.uniform((count,), seed=seeds[1]) < cutmix_probability
+    return partner, cut, _box_centres(count, images.shape[1:3], seeds[2:])
+
+
+def mix_by_confidence(images, targets, confidence, partner, cut, centre):
+    """Mixes pairs of images and of targets in proportion to their confidences.
+
+    With confidences o and p an image keeps the share o / (o + p) of itself.
+
+    Args:
+        images: Float tensor `[U, H, W, C]`.
+        targets: Float tensor `[U, K]`.
         confidence: Float tensor `[U]`.
-        num_classes: Integer K.
-        partner: Integer tensor `[U]`, the row that each row is mixed with.
-        cut: Boolean tensor `[U]`: cutmix instead of mixup.
-        centre: Tuple of integer tensors `[U]`, the boxes' centres.
-        label_smoothing: Float.
+        partner: See `draw_pairs`; so are the next two.
+        cut: Boolean tensor `[U]`.
+        centre: Tuple of integer tensors `[U]`.
+
+    Returns:
+        Tuple `(images, targets)`.
     """
     other = ops.take(confidence, partner)
     total = confidence + other
@@ -179,9 +199,7 @@ def mix_by_confidence(
     mixed, ratio = mix_rows(
         images, ops.take(images, partner, axis=0), ratio, cut, centre
     )
-    targets = smoothed_one_hot(labels, num_classes, label_smoothing)
-    targets = mix_targets(targets, ops.take(targets, partner, axis=0), ratio)
-    return mixed, targets, ops.maximum(confidence, other)
+    return mixed, mix_targets(targets, ops.take(targets, partner, axis=0), ratio)
 
 
 def probabilistic_pseudo_mixup(
@@ -195,9 +213,9 @@ def probabilistic_pseudo_mixup(
 ):
     """Mixes unlabelled images by how sure the teacher is of each.
 
-    Every row gets a random partner. With confidences o and p the row keeps the share
-    o / (o + p) of itself, and counts with the larger of both: a doubtful image still
-    teaches something where a confident one leads.
+    Every row gets a random partner, see `mix_by_confidence`, and counts with the larger
+    confidence of both: a doubtful image still teaches something where a confident one
+    leads.
 
     Args:
         images: Float tensor `[U, H, W, C]`, the strong views.
@@ -215,17 +233,8 @@ def probabilistic_pseudo_mixup(
     Reference:
         Cai et al., Semi-supervised Vision Transformers at Scale, 2022.
     """
-    count = ops.shape(images)[0]
-    seeds = _seeds(seed, 4)
-    partner = ops.argsort(keras.random.uniform((count,), seed=seeds[0]))
-    cut = keras.random.uniform((count,), seed=seeds[1])
-    return mix_by_confidence(
-        images,
-        labels,
-        ops.cast(confidence, "float32"),
-        num_classes,
-        partner=partner,
-        cut=cut < cutmix_probability,
-        centre=_box_centres(count, images.shape[1:3], seeds[2:]),
-        label_smoothing=label_smoothing,
-    )
+    confidence = ops.cast(confidence, "float32")
+    pairs = draw_pairs(images, cutmix_probability, seed)
+    targets = smoothed_one_hot(labels, num_classes, label_smoothing)
+    mixed, targets = mix_by_confidence(images, targets, confidence, *pairs)
+    return mixed, targets, ops.maximum(confidence, ops.take(confidence, pairs[0]))

@@ -1,17 +1,6 @@
-"""Which label does the teacher give, how sure is it, and was it right?"""
+"""Which pseudo labels are confident, and were they right?"""
 
 from keras import ops
-
-
-def hard_pseudo_labels(logits):
-    """Returns the teacher's labels `[U]` and confidences `[U]`; no gradient flows.
-
-    Args:
-        logits: Float tensor `[U, K]` from the weak views.
-    """
-    probabilities = ops.softmax(ops.cast(logits, "float32"), axis=-1)
-    probabilities = ops.stop_gradient(probabilities)
-    return ops.argmax(probabilities, axis=-1), ops.max(probabilities, axis=-1)
 
 
 def confident(confidence, threshold):

@@ -7,6 +7,9 @@ from semivit_tf.methods.classifier import Classifier
 from semivit_tf.methods.labeled import LabeledMethod
 from semivit_tf.methods.moving_teacher import MovingTeacher, twin
 
+# How a student learns from labels where nothing else is said.
+_LEARNING = {"label_smoothing": 0.1, "mixup_alpha": 0.8, "cutmix_alpha": 1.0}
+
 
 @keras.saving.register_keras_serializable(package="semivit_tf")
 class AveragedClassifier(MovingTeacher, LabeledMethod):
@@ -17,29 +20,38 @@ class AveragedClassifier(MovingTeacher, LabeledMethod):
 
     Args:
         backbone: `keras.Model` from images to features; or a trained `Classifier`,
-            whose head and settings are then kept.
-        num_classes: Integer K.
-        label_smoothing: Float in [0, 1).
-        mixup_alpha: Float, for the labelled batch. 0: no mixup.
-        cutmix_alpha: Float, for the labelled batch. 0: no cutmix.
+            which becomes the student.
+        num_classes: Integer K; a `Classifier` has its own.
+        label_smoothing: Optional float in [0, 1). Defaults to 0.1, or what the
+            `Classifier` has; so do the next two, to 0.8 and 1.0.
+        mixup_alpha: Optional float, for the labelled batch. 0: no mixup.
+        cutmix_alpha: Optional float, for the labelled batch. 0: no cutmix.
         image_shape: Optional `(H, W, C)`, where the backbone does not state it.
         seed: Optional integer for the mixing.
     """
+
+    answers = "teacher"
 
     def __init__(
         self,
         backbone,
         num_classes=None,
         *,
-        label_smoothing=0.1,
-        mixup_alpha=0.8,
-        cutmix_alpha=1.0,
+        label_smoothing=None,
+        mixup_alpha=None,
+        cutmix_alpha=None,
         image_shape=None,
         seed=None,
         **kwargs,
     ):
         kwargs.setdefault("name", "averaged_classifier")
         super().__init__(**kwargs)
+        learning = {
+            "label_smoothing": label_smoothing,
+            "mixup_alpha": mixup_alpha,
+            "cutmix_alpha": cutmix_alpha,
+        }
+        given = {name: value for name, value in learning.items() if value is not None}
         if isinstance(backbone, Classifier):
             if num_classes not in (None, backbone.num_classes):
                 raise ValueError(
@@ -47,13 +59,12 @@ class AveragedClassifier(MovingTeacher, LabeledMethod):
                     f"{backbone.num_classes}. Received: num_classes={num_classes}"
                 )
             self.student = backbone
+            self.student.learn_with(**given)
         else:
             self.student = Classifier(
                 backbone,
                 num_classes,
-                label_smoothing=label_smoothing,
-                mixup_alpha=mixup_alpha,
-                cutmix_alpha=cutmix_alpha,
+                **{**_LEARNING, **given},
                 image_shape=image_shape,
                 seed=seed,
                 dtype=self.dtype_policy,
@@ -67,33 +78,40 @@ class AveragedClassifier(MovingTeacher, LabeledMethod):
         self.built = True
 
     def networks(self):
-        return {"student_": self.student, "teacher_": self.teacher}
+        return {"student": self.student, "teacher": self.teacher}
 
-    def is_tested(self, prefix):
+    def is_tested(self, name):
         chosen = self._ema_teacher.validate if self._ema_teacher else "both"
-        return chosen == "both" or prefix == f"{chosen}_"
+        return chosen in ("both", name)
 
     def call(self, inputs, training=False):
         images = inputs["image"] if isinstance(inputs, dict) else inputs
-        network = self.student if training else self.teacher
+        network = self.student if training else self.networks()[self.answers]
         return network(images, training=training)
 
     def compute_output_shape(self, input_shape):
         shape = input_shape["image"] if isinstance(input_shape, dict) else input_shape
         return self.teacher.compute_output_shape(shape)
 
-    def mean_labeled_loss(self, images, labels):
-        """Returns what the student loses on a labelled batch."""
-        losses = self.student.labeled_loss(images, labels, self.loss_function)
+    def prepare(self, batch):
+        images, targets = self.student.examples(*self.unpack(batch))
+        return {"image": images, "target": targets}
+
+    def mean_labeled_loss(self, prepared):
+        """Returns what the student loses on the labelled images."""
+        losses = self.student.labeled_loss(
+            prepared["image"], prepared["target"], self.loss_function
+        )
         return ops.mean(losses)
 
-    def objective(self, batch):
-        return self.mean_labeled_loss(*self.unpack(batch)), {}
+    def objective(self, prepared):
+        return self.mean_labeled_loss(prepared), {}
 
     def get_config(self):
         return {
             **super().get_config(),
             "backbone": keras.saving.serialize_keras_object(self.student),
+            **{name: getattr(self.student, name) for name in _LEARNING},
             "seed": self.seed,
         }
 

@@ -8,6 +8,7 @@ from semivit_tf.losses.cross_entropy import (
     smoothed_one_hot,
     soft_target_cross_entropy,
 )
+from semivit_tf.losses.streams import mean_over_streams
 from semivit_tf.methods.labeled import LabeledMethod
 
 
@@ -57,20 +58,13 @@ class Classifier(LabeledMethod):
     ):
         kwargs.setdefault("name", "classifier")
         super().__init__(**kwargs)
-        if num_classes < 2:
+        if num_classes is None or num_classes < 2:
             raise ValueError(
                 f"`num_classes` should be at least 2. Received: {num_classes}"
             )
-        if not 0 <= label_smoothing < 1:
-            raise ValueError(
-                "`label_smoothing` should be in [0, 1). "
-                f"Received: label_smoothing={label_smoothing}"
-            )
         self.backbone = backbone
         self.num_classes = num_classes
-        self.label_smoothing = label_smoothing
-        self.mixup_alpha = mixup_alpha
-        self.cutmix_alpha = cutmix_alpha
+        self.learn_with(label_smoothing, mixup_alpha, cutmix_alpha)
         self.image_shape = find_image_shape(backbone, image_shape)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
@@ -82,6 +76,20 @@ class Classifier(LabeledMethod):
             name="head",
         )
         self.build((None, *self.image_shape))
+
+    def learn_with(self, label_smoothing=None, mixup_alpha=None, cutmix_alpha=None):
+        """Changes how labelled images are smoothed and mixed; None leaves it."""
+        if label_smoothing is not None:
+            if not 0 <= label_smoothing < 1:
+                raise ValueError(
+                    "`label_smoothing` should be in [0, 1). "
+                    f"Received: label_smoothing={label_smoothing}"
+                )
+            self.label_smoothing = label_smoothing
+        if mixup_alpha is not None:
+            self.mixup_alpha = mixup_alpha
+        if cutmix_alpha is not None:
+            self.cutmix_alpha = cutmix_alpha
 
     def build(self, input_shape):
         images = keras.KerasTensor((1, *self.image_shape), "float32")
@@ -103,13 +111,25 @@ class Classifier(LabeledMethod):
         return (input_shape[0], self.num_classes)
 
     def networks(self):
-        return {"": self}
+        return {"student": self}
 
-    def labeled_loss(self, images, labels, loss_function=soft_target_cross_entropy):
-        """Returns the loss `[B]` of a labelled batch, mixed and smoothed."""
+    def scores(self, images, training=False):
+        """Returns the scores of each stream, here of one: float32 `[B, 1, K]`."""
+        return ops.cast(self(images, training=training), "float32")[:, None]
+
+    def examples(self, images, labels):
+        """Returns a labelled batch as it is learned: mixed images and targets.
+
+        Args:
+            images: Tensor `[B, H, W, C]`.
+            labels: Integer tensor `[B]`.
+
+        Returns:
+            Tuple `(images, targets)`: float32 `[B, H, W, C]` and `[B, K]`.
+        """
         images = ops.cast(images, "float32")
         if self.mixup_alpha > 0 or self.cutmix_alpha > 0:
-            images, targets = labeled_mix(
+            return labeled_mix(
                 images,
                 labels,
                 self.num_classes,
@@ -118,15 +138,22 @@ class Classifier(LabeledMethod):
                 label_smoothing=self.label_smoothing,
                 seed=self.seed_generator,
             )
-        else:
-            targets = smoothed_one_hot(labels, self.num_classes, self.label_smoothing)
-        logits = ops.cast(self(images, training=True), "float32")
-        return loss_function(targets, logits)
+        return images, smoothed_one_hot(labels, self.num_classes, self.label_smoothing)
 
-    def objective(self, batch):
-        images, labels = self.unpack(batch)
-        loss = ops.mean(self.labeled_loss(images, labels, self.loss_function))
-        return loss, {}
+    def labeled_loss(self, images, targets, loss_function=soft_target_cross_entropy):
+        """Returns the loss `[B]` of examples, averaged over the streams."""
+        scores = self.scores(images, training=True)
+        return mean_over_streams(loss_function, targets, scores)
+
+    def prepare(self, batch):
+        images, targets = self.examples(*self.unpack(batch))
+        return {"image": images, "target": targets}
+
+    def objective(self, prepared):
+        losses = self.labeled_loss(
+            prepared["image"], prepared["target"], self.loss_function
+        )
+        return ops.mean(losses), {}
 
     def get_config(self):
         config = super().get_config()

@@ -105,12 +105,10 @@ class DINO(MovingTeacher, Method):
         )
         self.built = True
 
-    @staticmethod
-    def logged_terms():
+    def logged_terms(self):
         return ("teacher_entropy", "view_divergence")
 
-    @staticmethod
-    def summaries():
+    def summaries(self):
         return {"teacher_entropy": entropy}
 
     @staticmethod
@@ -126,16 +124,6 @@ class DINO(MovingTeacher, Method):
     def teacher_backbone(self):
         """The network whose features are used, without its head."""
         return self.teacher.backbone
-
-    def updates(self):
-        """Returns how many updates of the weights were made."""
-        return self.optimizer.iterations if self.compiled else 0
-
-    def temperature(self):
-        """Returns the teacher's temperature at this update."""
-        if callable(self.teacher_temperature):
-            return self.teacher_temperature(self.updates())
-        return self.teacher_temperature
 
     def call(self, inputs, training=False):
         images = inputs["global"][:, 0] if isinstance(inputs, dict) else inputs
@@ -164,7 +152,8 @@ class DINO(MovingTeacher, Method):
         student = self.student.project(groups, training=training)  # [B, 2 + V, K]
         teacher = self.teacher.project(groups[:1])  # [B, 2, K]
         teacher = ops.cast(teacher, "float32")
-        targets = centered_probabilities(teacher, self.center, self.temperature())
+        temperature = self.at_this_update(self.teacher_temperature)
+        targets = centered_probabilities(teacher, self.center, temperature)
         losses = view_cross_entropy(targets, student, self.student_temperature)
         pairs = other_view_pairs(teacher.shape[1], student.shape[1])
         loss = ops.mean(ops.sum(losses * pairs, axis=(1, 2))) / pairs.sum()
@@ -175,8 +164,10 @@ class DINO(MovingTeacher, Method):
         }
         return terms, ops.mean(teacher, axis=(0, 1))
 
-    def objective(self, batch):
-        crops = keras.utils.unpack_x_y_sample_weight(batch)[0]
+    def prepare(self, batch):
+        return keras.utils.unpack_x_y_sample_weight(batch)[0]
+
+    def objective(self, crops):
         terms, mean = self.distillation(crops, training=True)
         self.center_sum.assign_add(mean)
         return terms.pop("loss"), {name: (term, 1.0) for name, term in terms.items()}
@@ -230,7 +221,7 @@ class DINO(MovingTeacher, Method):
         return ops.concatenate([images, shown], axis=2)
 
     def test_step(self, batch):
-        crops = keras.utils.unpack_x_y_sample_weight(batch)[0]
+        crops = self.prepare(batch)
         if not isinstance(crops, dict):  # an image is compared with itself
             crops = {"global": ops.stack([crops, crops], axis=1)}
         terms, _ = self.distillation(crops)

@@ -49,6 +49,13 @@ class EMATeacher(keras.callbacks.Callback):
             )
         model.follow_student(self)
 
+    def decides_like(self, other):
+        """Returns whether a step compiled for another callback can be used for this."""
+        mine, its = self.momentum, other.momentum
+        if hasattr(mine, "get_config") and type(mine) is type(its):
+            mine, its = mine.get_config(), its.get_config()
+        return mine == its and self.validate == other.validate
+
     def momentum_at(self, updates):
         """Returns the momentum of the update that follows `updates` earlier ones."""
         if callable(self.momentum):

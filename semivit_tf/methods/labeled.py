@@ -1,9 +1,10 @@
-"""What do methods with labels share: the loss they are given, and validation."""
+"""What methods with labels share: the loss they are given, and validation."""
 
 import keras
 import tensorflow as tf
 
 from semivit_tf.losses.cross_entropy import soft_target_cross_entropy
+from semivit_tf.methods.compiled_loss import compiled_loss
 from semivit_tf.methods.network_metrics import NetworkMetrics
 from semivit_tf.methods.train_step import Method
 
@@ -12,59 +13,59 @@ class LabeledMethod(Method):
     """A method with a labelled loss, tested on `(images [B, H, W, C], labels [B])`.
 
     Every network that the method trains or maintains is tested, each under its own
-    name. A subclass has `num_classes` and says which networks those are.
+    name. A subclass has `num_classes`, says which networks those are, and which of them
+    `answers`: whose answers `call` and `predict` give, whose accuracy chooses the best
+    weights, and which is exported.
     """
 
+    answers = "student"
+
     def networks(self):
-        """Returns a dict of prefix for metric names, such as `teacher_`, to network."""
+        """Returns a dict of name, `student` or `teacher`, to network."""
         raise NotImplementedError
 
-    def is_tested(self, prefix):
+    def is_tested(self, name):
         """Returns whether validation should see this one of the networks."""
         return True
+
+    def metric_prefix(self, name):
+        """Returns what the names of a network's metrics begin with."""
+        return f"{name}_" if len(self.networks()) > 1 else ""
+
+    @property
+    def selecting_metric(self):
+        """The validation metric that the best weights have the most of."""
+        return f"val_{self.metric_prefix(self.answers)}accuracy"
 
     # === Compiling ===
 
     loss_function = staticmethod(soft_target_cross_entropy)
+    _network_metrics = {}
 
     def compile(self, optimizer="adamw", loss=None, metrics=None, **kwargs):
         """Configures training; see `Method.compile`.
 
         Args:
             optimizer: Optimizer or its name.
-            loss: Optional loss of target distributions and logits.
+            loss: Optional loss of target distributions and logits, see
+                `compiled_loss`.
             metrics: Optional metrics of labels and logits, for validation.
             **kwargs: Passed to `Method.compile`.
         """
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
-        if loss is None:
-            self.loss_function = soft_target_cross_entropy
-        else:
-            given = keras.losses.get(loss)
-            config = given.get_config() if hasattr(given, "get_config") else {}
-            name = getattr(given, "name", getattr(given, "__name__", ""))
-            built_in = isinstance(loss, str) and "from_logits" not in config
-            if "sparse" in name or built_in or config.get("from_logits") is False:
-                raise ValueError(
-                    "`loss` should compare distributions over classes with logits, "
-                    "such as keras.losses.CategoricalCrossentropy(from_logits=True): "
-                    f"integer labels are smoothed and mixed first. Received: {loss}"
-                )
-            # A Loss object averages when called; `call` gives a value per image.
-            self.loss_function = getattr(given, "call", given)
+        self.loss_function = compiled_loss(loss)
         with self.distribute_strategy.scope():
-            self._network_metrics = [
-                NetworkMetrics(prefix, self.num_classes, metrics)
-                for prefix in self.networks()
-            ]
+            self._network_metrics = {
+                name: NetworkMetrics(
+                    self.metric_prefix(name), self.num_classes, metrics
+                )
+                for name in self.networks()
+            }
 
     @property
     def metrics(self):
-        tested = getattr(self, "_network_metrics", [])
-        return [
-            *super().metrics,
-            *(metric for group in tested for metric in group.metrics),
-        ]
+        tested = self._network_metrics.values()
+        return [*super().metrics, *(m for group in tested for m in group.metrics)]
 
     # === Steps ===
 
@@ -83,10 +84,8 @@ class LabeledMethod(Method):
         if isinstance(images, dict):
             images = images["image"]
         logs = {}
-        networks = self.networks().items()
-        for (prefix, network), group in zip(
-            networks, self._network_metrics, strict=True
-        ):
-            if self.is_tested(prefix):
-                logs.update(group.update(labels, network(images, training=False)))
+        for name, network in self.networks().items():
+            if self.is_tested(name):
+                logits = network(images, training=False)
+                logs.update(self._network_metrics[name].update(labels, logits))
         return logs

@@ -41,8 +41,8 @@ class MovingTeacher:
 
     def follow_student(self, ema_teacher):
         """Lets an `EMATeacher` decide how the teacher moves and who is validated."""
-        if ema_teacher is not self._ema_teacher:
-            self._ema_teacher = ema_teacher
+        before, self._ema_teacher = self._ema_teacher, ema_teacher
+        if before is None or not ema_teacher.decides_like(before):
             # Its momentum is compiled into these.
             self.train_function = self.test_function = None
 

@@ -1,151 +1,206 @@
-"""Learning from labelled and unlabelled images with a student and its teacher."""
+"""Learning from labelled and unlabelled images: the parts of a method, in order.
+
+1. Who labels? `label`: a labeler's probabilities for the weak views.
+2. What counts, and how much? `select`: a weight for each image.
+3. What is shown? `mix`: images and targets made of strong views and pseudo labels.
+4. What is lost? `unlabeled_loss`: of the student's scores against these targets.
+5. What else? `further_losses`.
+
+The first three happen once for each batch, outside of the gradient.
+"""
 
 import keras
 from keras import ops
 
-from semivit_tf.losses.pseudo_labels import hard_pseudo_labels, pseudo_label_quality
+from semivit_tf.losses.cross_entropy import (
+    smoothed_one_hot,
+    soft_target_cross_entropy,
+)
+from semivit_tf.losses.pseudo_labels import pseudo_label_quality
+from semivit_tf.losses.streams import mean_over_streams
 from semivit_tf.methods.averaged_classifier import AveragedClassifier
+from semivit_tf.methods.gating import Gating
+from semivit_tf.methods.labelers import LABELERS
+from semivit_tf.methods.mixings import MIXINGS
+from semivit_tf.methods.selections import SELECTIONS
 
 
-def reason_for_all_rows(student, jit_compile, strategy=""):
-    """Returns why a student has to see images that do not count, or nothing."""
-    if jit_compile:
-        return "XLA needs shapes that do not change"
-    if strategy.startswith("TPU"):
-        return "a TPU needs shapes that do not change"
-    if any(weight.name == "moving_mean" for weight in student.weights):
-        return "the student has batch statistics"
-    return ""
+def part_from(table, part):
+    """Returns a part as it was given, or by its name with its own defaults."""
+    return table[part]() if isinstance(part, str) else part
 
 
-class SemiSupervised(AveragedClassifier):
+@keras.saving.register_keras_serializable(package="semivit_tf")
+class SemiSupervised(Gating, AveragedClassifier):
     """The step of all methods that learn from `({image, weak, strong}, label)`.
 
-    The loss is the labelled loss plus `unlabeled_weight` times the mean of
-    `unlabeled_loss` over all unlabelled images, kept or not. A method overrides
-    `unlabeled_loss`, or where its pseudo labels come from.
+    The loss is the labelled loss, plus `unlabeled_weight` times the mean over all
+    unlabelled images of weight times loss, plus further losses. A method names its
+    parts, or overrides `label`, `select`, `targets`, `mix`, `unlabeled_loss` or
+    `further_losses`.
 
-    The keys of a batch: `image` `[B, H, W, C]`, `weak` and `strong` `[U, H, W, C]`, and
-    optionally `unlabeled_label` `[U]`, which is used to report the quality of the
-    pseudo labels and never reaches a loss.
+    The keys of a batch: `image` `[B, H, W, C]`, the views `[U, H, W, C]` that
+    `unlabeled_views` names, optionally `index` `[U]`, the place of each image in its
+    source, and optionally `unlabeled_label` `[U]`, which is used to report the quality
+    of the pseudo labels and never reaches a loss.
 
     Args:
         backbone: See `AveragedClassifier`; so are the arguments not listed here.
         num_classes: Integer K.
-        unlabeled_weight: Float. Weight of the unlabelled loss.
+        labeler: A name in `LABELERS`.
+        selection: A name in `SELECTIONS`, or a layer like those.
+        mixing: A name in `MIXINGS`, or a function like those.
+        unlabeled_weight: Float, or a schedule: from the number of updates done to the
+            weight of the unlabelled loss.
         **kwargs: Passed to `AveragedClassifier`.
     """
 
-    def __init__(self, backbone, num_classes=None, *, unlabeled_weight=5.0, **kwargs):
+    # Which views data should give: of unlabelled images the one that is labelled and
+    # the one that is learned; of labelled ones "labeled" (a strong one) or "weak".
+    unlabeled_views = ("weak", "strong")
+    labeled_view = "labeled"
+
+    def __init__(
+        self,
+        backbone,
+        num_classes=None,
+        *,
+        labeler="teacher",
+        selection="fixed_threshold",
+        mixing="none",
+        unlabeled_weight=1.0,
+        **kwargs,
+    ):
+        kwargs.setdefault("name", "semi_supervised")
         super().__init__(backbone, num_classes, **kwargs)
+        if labeler not in LABELERS:
+            raise ValueError(
+                f"`labeler` should be one of: {', '.join(LABELERS)}. Received: "
+                f"{labeler!r}"
+            )
+        self.labeler = labeler
+        self.selection = part_from(SELECTIONS, selection)
+        if not self.selection.built:
+            self.selection.build((None, self.num_classes))
+        self.mixing = part_from(MIXINGS, mixing)
         self.unlabeled_weight = unlabeled_weight
         self.seed_generator = keras.random.SeedGenerator(self.seed)
 
-    @staticmethod
-    def logged_terms():
+    def logged_terms(self):
         return (
             "labeled_loss",
             "unlabeled_loss",
+            *self.further_terms,
             "kept",
             "pseudo_label_accuracy",
             "pseudo_label_precision",
             "pseudo_label_recall",
         )
 
-    # === What a method may override ===
+    # === The parts ===
 
-    def pseudo_labels(self, views):
-        """Returns hard labels `[U]` and confidences `[U]`; by default the teacher's."""
-        return hard_pseudo_labels(self.teacher(views["weak"], training=False))
+    def label(self, images):
+        """Returns the probabilities `[U, K]` of weak views, without a gradient."""
+        scores = LABELERS[self.labeler](self, images)
+        return ops.softmax(ops.mean(scores, axis=1), axis=-1)
 
-    def unlabeled_loss(self, views):
-        """Computes what the student loses on the unlabelled images.
+    def select(self, probabilities, index=None):
+        """Returns the weights `[U]` in [0, 1] of images with these probabilities."""
+        return self.selection(probabilities, index=index)
 
-        Args:
-            views: Dict of `weak` and `strong` `[U, H, W, C]`, `pseudo_label` `[U]` and
-                `confidence` `[U]`.
+    def targets(self, probabilities):
+        """Returns what the student should answer: here hard labels, smoothed."""
+        labels = ops.argmax(probabilities, axis=-1)
+        return smoothed_one_hot(labels, self.num_classes, self.student.label_smoothing)
 
-        Returns:
-            Tuple `(loss, kept)` of float32 tensors `[U]`; `loss` is zero where `kept`
-            is.
-        """
-        raise NotImplementedError
+    def mix(self, images, targets, confidence, weight):
+        """Returns the images, targets and weights that are learned from."""
+        return self.mixing(
+            images, targets, confidence, weight, seed=self.seed_generator
+        )
 
-    # === Skipping what does not count ===
+    def unlabeled_loss(self, targets, scores):
+        """Returns the loss `[U]` of scores `[U, S, K]` against targets `[U, K]`."""
+        return mean_over_streams(soft_target_cross_entropy, targets, scores)
 
-    gated = "auto"
+    further_terms = ()  # the names that `further_losses` uses
 
-    def compile(self, *args, gated="auto", **kwargs):
-        """Configures training; see `LabeledMethod.compile`.
-
-        Args:
-            *args: Passed to `LabeledMethod.compile`.
-            gated: Bool or `"auto"`. Whether the student runs only on unlabelled images
-                that are kept: the same loss and gradients from less work. That needs
-                shapes that may change, so neither XLA nor a TPU, and a student without
-                batch statistics, which are all images' affair. `"auto"`: where it may.
-            **kwargs: Passed to `LabeledMethod.compile`.
-        """
-        super().compile(*args, **kwargs)
-        self._compile_config.config.update(gated=gated)
-        if gated == "auto":
-            gated = not self.needs_all_rows()
-        elif gated and self.needs_all_rows():
-            raise ValueError(
-                f"`gated=True` cannot be had: {self.needs_all_rows()}. "
-                'Pass gated="auto"'
-            )
-        self.gated = gated
-
-    def needs_all_rows(self):
-        """Returns why the student has to see images that do not count, or nothing."""
-        strategy = type(self.distribute_strategy).__name__
-        return reason_for_all_rows(self.student, self.jit_compile, strategy)
-
-    def of_kept(self, kept, loss, *tensors):
-        """Returns `loss(*tensors)` for images that are kept, and zero for the others.
+    def further_losses(self, prepared, scores):
+        """Returns a dict of name to `(weight, loss)`, both scalars.
 
         Args:
-            kept: Float tensor `[U]` of 0 and 1.
-            loss: Function from tensors `[N, ...]` to values `[N]`.
-            *tensors: `[U, ...]`.
-
-        Returns:
-            Float tensor `[U]`.
+            prepared: A micro-batch of what `prepare` returned.
+            scores: Float tensor `[U, S, K]` of the images learned from; zero where
+                their weight is, if these were left out.
         """
-        if not self.gated:
-            return kept * loss(*tensors)
-        rows = ops.nonzero(kept > 0.0)[0]
-        # No row at all is more than some operations can take.
-        none = ops.cast(ops.equal(ops.size(rows), 0), "int32")
-        rows = ops.concatenate([rows, ops.zeros((none,), rows.dtype)], axis=0)
-        values = loss(*(ops.take(tensor, rows, axis=0) for tensor in tensors))
-        values *= ops.take(kept, rows, axis=0)
-        return ops.scatter(rows[:, None], values, ops.shape(kept))
+        return {}
 
     # === Steps ===
 
-    def objective(self, batch):
+    def prepare(self, batch):
         views, labels = self.unpack(batch)
-        labeled = self.mean_labeled_loss(views["image"], labels)
-        pseudo_label, confidence = self.pseudo_labels(views)
-        # The truth, if it is there, stays out of what the loss can see.
-        seen = {"weak": views["weak"], "strong": views["strong"]}
-        loss, kept = self.unlabeled_loss(
-            {**seen, "pseudo_label": pseudo_label, "confidence": confidence}
+        images, targets = self.student.examples(views["image"], labels)
+        weak, strong = (views[name] for name in self.unlabeled_views)
+        probabilities = self.by_micro_batches(self.label, weak)
+        shown, pseudo_targets, weight = self.mix(
+            ops.cast(strong, "float32"),
+            self.targets(probabilities),
+            ops.max(probabilities, axis=-1),
+            self.select(probabilities, views.get("index")),
         )
-        unlabeled = ops.mean(loss)
+        prepared = {
+            "image": images,
+            "target": targets,
+            "weak": weak,
+            "shown": shown,
+            "pseudo_target": pseudo_targets,
+            "weight": weight,
+        }
+        if "unlabeled_label" in views:
+            # To report how right pseudo labels are; the truth reaches no loss.
+            prepared["pseudo_label"] = ops.argmax(probabilities, axis=-1)
+            prepared["unlabeled_label"] = views["unlabeled_label"]
+        return prepared
+
+    def objective(self, prepared):
+        labeled = self.mean_labeled_loss(prepared)
+        weight = prepared["weight"]
+        scores = self.scores_where_kept(prepared["shown"], weight)
+        losses = self.unlabeled_loss(prepared["pseudo_target"], scores)
+        unlabeled = ops.mean(weight * losses)
+        loss = labeled + self.at_this_update(self.unlabeled_weight) * unlabeled
         terms = {
             "labeled_loss": (labeled, 1.0),
             "unlabeled_loss": (unlabeled, 1.0),
-            "kept": (ops.mean(kept), 1.0),
+            "kept": (ops.mean(weight), 1.0),
         }
-        if "unlabeled_label" in views:
-            quality = pseudo_label_quality(pseudo_label, views["unlabeled_label"], kept)
+        for name, (factor, further) in self.further_losses(prepared, scores).items():
+            loss += factor * further
+            terms[name] = (further, 1.0)
+        if "unlabeled_label" in prepared:
+            quality = pseudo_label_quality(
+                prepared["pseudo_label"], prepared["unlabeled_label"], weight
+            )
             for name, (counted, total) in quality.items():
                 share = counted / ops.maximum(total, 1.0)
                 terms[f"pseudo_label_{name}"] = (share, total)
-        return labeled + self.unlabeled_weight * unlabeled, terms
+        return loss, terms
 
     def get_config(self):
-        return {**super().get_config(), "unlabeled_weight": self.unlabeled_weight}
+        return {
+            **super().get_config(),
+            "labeler": self.labeler,
+            "selection": keras.saving.serialize_keras_object(self.selection),
+            "mixing": keras.saving.serialize_keras_object(self.mixing),
+            "unlabeled_weight": keras.saving.serialize_keras_object(
+                self.unlabeled_weight
+            ),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        made = {
+            name: keras.saving.deserialize_keras_object(config[name])
+            for name in ("selection", "mixing", "unlabeled_weight")
+        }
+        return super().from_config({**config, **made})

@@ -1,11 +1,9 @@
 """Semi-ViT: the student learns from probabilistically mixed pseudo-labelled images."""
 
 import keras
-from keras import ops
 
-from semivit_tf.augment.mixing import probabilistic_pseudo_mixup
-from semivit_tf.losses.cross_entropy import soft_target_cross_entropy
-from semivit_tf.losses.pseudo_labels import confident
+from semivit_tf.methods.mixings.probabilistic_mixing import ProbabilisticMixing
+from semivit_tf.methods.selections.fixed_threshold import FixedThreshold
 from semivit_tf.methods.semi_supervised import SemiSupervised
 
 
@@ -22,7 +20,9 @@ class SemiViT(SemiSupervised):
         threshold: Float. The confidence from which a pseudo label is used.
         cutmix_probability: Float. Each unlabelled image's chance of cutmix instead of
             mixup.
-        **kwargs: Passed to `SemiSupervised`.
+        unlabeled_weight: Float or schedule.
+        **kwargs: Passed to `SemiSupervised`. A `selection` or `mixing` takes the place
+            of the threshold or of the probabilistic mixing.
 
     Reference:
         Cai et al., Semi-supervised Vision Transformers at Scale, 2022.
@@ -33,37 +33,14 @@ class SemiViT(SemiSupervised):
         backbone,
         num_classes=None,
         *,
-        threshold=0.7,
+        threshold=0.6,
         cutmix_probability=0.5,
+        unlabeled_weight=5.0,
         **kwargs,
     ):
         kwargs.setdefault("name", "semi_vit")
-        super().__init__(backbone, num_classes, **kwargs)
-        self.threshold = threshold
-        self.cutmix_probability = cutmix_probability
-
-    def unlabeled_loss(self, views):
-        images, targets, confidence = probabilistic_pseudo_mixup(
-            ops.cast(views["strong"], "float32"),
-            views["pseudo_label"],
-            views["confidence"],
-            self.num_classes,
-            label_smoothing=self.student.label_smoothing,
-            cutmix_probability=self.cutmix_probability,
-            seed=self.seed_generator,
+        kwargs.setdefault("selection", FixedThreshold(threshold))
+        kwargs.setdefault("mixing", ProbabilisticMixing(cutmix_probability))
+        super().__init__(
+            backbone, num_classes, unlabeled_weight=unlabeled_weight, **kwargs
         )
-        kept = confident(confidence, self.threshold)
-
-        def loss(images, targets):
-            return soft_target_cross_entropy(
-                targets, self.student(images, training=True)
-            )
-
-        return self.of_kept(kept, loss, images, targets), kept
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "threshold": self.threshold,
-            "cutmix_probability": self.cutmix_probability,
-        }

@@ -20,8 +20,8 @@ def network(run, steps_per_epoch):
         decoder_heads=settings.decoder_heads,
         normalize_targets=settings.normalize_targets,
     )
-    tokens = model.backbone.grid[0] * model.backbone.grid[1]
-    if model.visible == tokens:
+    tokens = model.autoencoder.tokens
+    if model.autoencoder.visible == tokens:
         raise InputError(
             f"--pretrain_mask_ratio should hide some of {tokens} patches. "
             f"Received: {settings.mask_ratio}"

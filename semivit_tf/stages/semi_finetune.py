@@ -1,7 +1,7 @@
 """Stage 3: the fine-tuned classifier learns on, from labelled and unlabelled images."""
 
 from semivit_tf.methods.ema_teacher import EMATeacher
-from semivit_tf.methods.semi_supervised import reason_for_all_rows
+from semivit_tf.methods.gating import reason_for_all_rows
 from semivit_tf.methods.semi_vit import SemiViT
 from semivit_tf.stages.training import Training
 from semivit_tf.training.schedules import Cosine

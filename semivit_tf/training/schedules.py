@@ -111,3 +111,23 @@ class EpochRamp(keras.optimizers.schedules.LearningRateSchedule):
             "epochs": self.epochs,
             "steps_per_epoch": self.steps_per_epoch,
         }
+
+
+@keras.saving.register_keras_serializable(package="semivit_tf")
+class Ramp(keras.optimizers.schedules.LearningRateSchedule):
+    """Grows linearly from 0, and stays.
+
+    Args:
+        value: Float. What is reached.
+        steps: Integer. Where it is reached.
+    """
+
+    def __init__(self, value, steps):
+        self.value = value
+        self.steps = steps
+
+    def __call__(self, step):
+        return self.value * ops.minimum(ops.cast(step, "float32") / self.steps, 1.0)
+
+    def get_config(self):
+        return {"value": self.value, "steps": self.steps}

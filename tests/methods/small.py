@@ -53,6 +53,11 @@ def semi_batch(labeled=4, unlabeled=12, seed=0, classes=3):
     return views, generator.integers(0, classes, labeled).astype("int32")
 
 
+def loss_and_terms(model, batch):
+    """What a method makes of a whole batch, outside of a training step."""
+    return model.objective(model.prepare(batch))
+
+
 def crop_batch(images=4, local=3, seed=0):
     """A batch of crops of noise: two global ones of 8x8, local ones of 4x4."""
     generator = np.random.default_rng(seed)

@@ -7,7 +7,7 @@ import tensorflow as tf
 from scipy.special import log_softmax
 
 from semivit_tf.methods.classifier import Classifier
-from tests.methods.small import semi_batch, sharpen, small_vit
+from tests.methods.small import loss_and_terms, semi_batch, sharpen, small_vit
 
 
 def labeled(count=8):
@@ -20,7 +20,7 @@ def test_loss_is_label_smoothing_cross_entropy():
     sharpen(model)
     model.compile()
     images, labels = labeled()
-    loss, _ = model.objective((images, labels))
+    loss, _ = loss_and_terms(model, (images, labels))
     log_p = log_softmax(np.asarray(model(images), "float64"), axis=1)
     expected = -0.9 * log_p[np.arange(8), labels] - 0.1 * log_p.mean(axis=1)
     np.testing.assert_allclose(float(loss), expected.mean(), rtol=1e-5)
@@ -80,7 +80,7 @@ def test_regularisation_of_a_users_backbone_is_part_of_the_loss():
     model.compile(keras.optimizers.SGD(0.0))
     images, labels = labeled()
     penalty = 0.5 * (dense.kernel.numpy() ** 2).sum()
-    loss = float(model.objective((images, labels))[0])
+    loss = float(loss_and_terms(model, (images, labels))[0])
     logged = model.train_on_batch(images, labels, return_dict=True)["loss"]
     np.testing.assert_allclose(logged, loss + penalty, rtol=1e-5)
 

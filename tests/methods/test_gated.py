@@ -5,45 +5,52 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from semivit_tf.losses.cross_entropy import soft_target_cross_entropy
+from semivit_tf.methods.semi_supervised import SemiSupervised
 from semivit_tf.methods.semi_vit import SemiViT
 from tests.conformance import adapted_network
-from tests.methods.small import semi_batch, sharpen, small_convnext, small_vit
+from tests.methods.small import (
+    loss_and_terms,
+    semi_batch,
+    sharpen,
+    small_convnext,
+    small_vit,
+)
 
 UNLABELED = 40
 
 
-class Given(SemiViT):
-    """Semi-ViT that keeps the images it is told to, and does not mix them."""
+class Given(SemiSupervised):
+    """Keeps the images it is told to, and counts those that the student sees."""
 
     keeps = 0
     rows = None
 
-    def unlabeled_loss(self, views):
+    def select(self, probabilities, index=None):
         kept = np.zeros(UNLABELED, "float32")
         kept[np.random.default_rng(1).permutation(UNLABELED)[: self.keeps]] = 1.0
+        return tf.constant(kept)
 
-        def loss(images, labels):
-            self.rows = images.shape[0]
-            targets = tf.one_hot(labels, 3)
-            return soft_target_cross_entropy(
-                targets, self.student(images, training=True)
-            )
+    def scores_where_kept(self, images, weight):
+        scores, real = [], self.student.scores
+        self.student.scores = lambda images, training: (
+            scores.append(real(images, training)) or scores[0]
+        )
+        try:
+            return super().scores_where_kept(images, weight)
+        finally:
+            self.student.scores = real
+            self.rows = scores[0].shape[0]
 
-        kept = tf.constant(kept)
-        views = views["strong"], views["pseudo_label"]
-        return self.of_kept(kept, loss, *views), kept
 
-
-def gradients(backbone, keeps, gated, method=Given, threshold=0.4):
+def gradients(backbone, keeps, gated, method=Given, **options):
     keras.utils.set_random_seed(0)
-    model = method(backbone(), 3, seed=0, threshold=threshold)
+    model = method(backbone(), 3, seed=0, **options)
     model.keeps = keeps
     sharpen(model.student, 5.0)
     sharpen(model.teacher, 5.0)
     model.compile(keras.optimizers.SGD(), gated=gated, jit_compile=False)
     with tf.GradientTape() as tape:
-        loss, terms = model.objective(semi_batch(4, UNLABELED))
+        loss, terms = loss_and_terms(model, semi_batch(4, UNLABELED))
     found = tape.gradient(loss, model.trainable_variables)
     return model, float(loss), terms, [np.asarray(gradient) for gradient in found]
 
@@ -73,21 +80,22 @@ def test_loss_and_gradients_are_the_same_from_fewer_rows(backbone, keeps):
 
 
 class ByPixel(Given):
-    """Semi-ViT that keeps images whose first pixel is bright, on whatever replica."""
+    """Keeps images whose first pixel is bright, on whatever replica."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.rows_by_part, self.gradients_by_replica = [], []
 
-    def unlabeled_loss(self, views):
-        kept = tf.cast(views["strong"][:, 0, 0, 0] > 127.5, "float32")
+    def mix(self, images, targets, confidence, weight):
+        return images, targets, tf.cast(images[:, 0, 0, 0] > 127.5, "float32")
 
-        def loss(images, labels):
-            self.rows_by_part.append(images.shape[0])
-            logits = self.student(images, training=True)
-            return soft_target_cross_entropy(tf.one_hot(labels, 3), logits)
+    def select(self, probabilities, index=None):
+        return tf.ones(probabilities.shape[0])
 
-        return self.of_kept(kept, loss, views["strong"], views["pseudo_label"]), kept
+    def scores_where_kept(self, images, weight):
+        scores = super().scores_where_kept(images, weight)
+        self.rows_by_part.append(self.rows)
+        return scores
 
     def change_gradients(self, gradients, variables):
         self.gradients_by_replica.append([np.asarray(one) for one in gradients])
@@ -133,7 +141,9 @@ def test_replicas_and_parts_leave_out_rows_of_their_own(
 
 
 def test_mixed_images_are_left_out_alike():
-    whole, gated = (gradients(small_vit, 0, g, SemiViT, 0.7) for g in (False, True))
+    whole, gated = (
+        gradients(small_vit, 0, g, SemiViT, threshold=0.7) for g in (False, True)
+    )
     assert 0.0 < float(gated[2]["kept"][0]) < 1.0
     assert_same(whole, gated)
 

@@ -33,13 +33,15 @@ def images(count=3):
 def test_loss_equals_numpy():
     model = small_mae()
     shuffle, restore = random_token_order(3, 16, seed=1)
-    loss = float(model.reconstruction_loss(images(), shuffle, restore))
+    loss = float(model.autoencoder.reconstruction_loss(images(), shuffle, restore))
     pixels = (images() / 255 - 0.5) / 0.5
     patches = pixels.reshape(3, 4, 2, 4, 2, 1).transpose(0, 1, 3, 2, 4, 5)
     patches = patches.reshape(3, 16, 4)
     centred = patches - patches.mean(-1, keepdims=True)
     targets = centred / np.sqrt(patches.var(-1, ddof=1, keepdims=True) + 1e-6)
-    predicted = np.asarray(model.decoder(model.encode(images(), shuffle), restore))
+    predicted = np.asarray(
+        model.decoder(model.autoencoder.encode(images(), shuffle), restore)
+    )
     error = ((predicted - targets) ** 2).mean(-1)
     hidden = np.ones((3, 16), bool)
     np.put_along_axis(hidden, np.asarray(shuffle)[:, :4], False, axis=1)
@@ -49,8 +51,8 @@ def test_loss_equals_numpy():
 def test_visible_targets_do_not_matter(monkeypatch):
     model = small_mae()
     shuffle, restore = random_token_order(3, 16, seed=1)
-    before = float(model.reconstruction_loss(images(), shuffle, restore))
-    targets = np.array(model.targets(images()))
+    before = float(model.autoencoder.reconstruction_loss(images(), shuffle, restore))
+    targets = np.array(model.autoencoder.targets(images()))
     for change_visible, same in ((True, True), (False, False)):
         changed = targets.copy()
         rows = (
@@ -58,8 +60,8 @@ def test_visible_targets_do_not_matter(monkeypatch):
         )
         for sample in range(3):
             changed[sample, rows[sample]] += 10
-        monkeypatch.setattr(model, "targets", lambda _, c=changed: c)
-        after = float(model.reconstruction_loss(images(), shuffle, restore))
+        monkeypatch.setattr(model.autoencoder, "targets", lambda _, c=changed: c)
+        after = float(model.autoencoder.reconstruction_loss(images(), shuffle, restore))
         assert (after == before) == same
 
 
@@ -72,8 +74,8 @@ def test_hidden_pixels_do_not_reach_the_predictions():
     row, column = 2 * (hidden // 4), 2 * (hidden % 4)
     changed[0, row : row + 2, column : column + 2] = 0
     np.testing.assert_array_equal(
-        model.decoder(model.encode(one, shuffle), restore),
-        model.decoder(model.encode(changed, shuffle), restore),
+        model.decoder(model.autoencoder.encode(one, shuffle), restore),
+        model.decoder(model.autoencoder.encode(changed, shuffle), restore),
     )
 
 
@@ -83,7 +85,9 @@ def test_order_of_the_visible_tokens_does_not_matter():
     other = shuffle.copy()
     other[:, :4] = shuffle[:, [2, 0, 3, 1]]
     predictions = [
-        model.decoder(model.encode(images(2), order), np.argsort(order, axis=1))
+        model.decoder(
+            model.autoencoder.encode(images(2), order), np.argsort(order, axis=1)
+        )
         for order in (shuffle, other)
     ]
     np.testing.assert_allclose(*predictions, atol=1e-5)
@@ -100,14 +104,14 @@ def test_encoder_works_on_the_visible_quarter_only():
         original(tokens, training=training),
     )[1]
     shuffle, _ = random_token_order(2, 196, seed=0)
-    model.encode(np.zeros((2, 224, 224, 3), "float32"), shuffle)
+    model.autoencoder.encode(np.zeros((2, 224, 224, 3), "float32"), shuffle)
     assert seen == [(2, 1 + 49, 384)]
 
 
 def test_a_vit_built_from_the_encoder_gives_its_features(tmp_path):
     model = small_mae(mask_ratio=0.0)
     shuffle, _ = random_token_order(3, 16, seed=4)
-    encoded = model.encode(images(), shuffle)
+    encoded = model.autoencoder.encode(images(), shuffle)
     assert encoded.shape == (3, 17, 16)
     save_weights(model.backbone, tmp_path / "encoder.safetensors")
     vit = small_vit(patch_size=2, pooling="class_token")  # with learned positions
@@ -118,7 +122,7 @@ def test_a_vit_built_from_the_encoder_gives_its_features(tmp_path):
 def test_gradients_reach_the_mask_token_and_no_position_table():
     model = small_mae()
     with tf.GradientTape() as tape:
-        loss, _ = model.objective(images())
+        loss, _ = model.objective(model.prepare(images()))
     variables = model.trainable_variables
     gradients = dict(
         zip([id(v) for v in variables], tape.gradient(loss, variables), strict=True)
@@ -161,7 +165,7 @@ def test_a_ratio_that_leaves_nothing_is_refused(ratio):
 def test_patches_of_one_value_cannot_be_normalised():
     with pytest.raises(ValueError, match="more than one value"):
         small_mae(patch_size=1)
-    assert small_mae(patch_size=1, normalize_targets=False).visible == 16
+    assert small_mae(patch_size=1, normalize_targets=False).autoencoder.visible == 16
 
 
 def test_another_backbone_is_refused():
@@ -193,8 +197,8 @@ def test_a_perfect_prediction_is_the_image():
     """Rebuilt patches get back the mean and deviation that targets were freed of."""
     images = np.random.default_rng(1).uniform(20, 230, (2, 8, 8, 1)).astype("float32")
     model = MAE(small_vit(), decoder_width=8, decoder_depth=1, decoder_heads=2)
-    targets = model.targets(images)
-    model.decoder = lambda encoded, restore: targets
+    targets = model.autoencoder.targets(images)
+    model.autoencoder.decoder = lambda encoded, restore: targets
     made = np.asarray(model.pictures(images))[:, :, 16:]
     np.testing.assert_allclose(made, images, atol=0.01)
 
@@ -236,8 +240,8 @@ def test_bfloat16_keeps_the_loss_in_float32_and_near():
     rounded = fixed_order(dtype="mixed_bfloat16")
     rounded.set_weights(exact.get_weights())
     order = exact.draw_order(images)
-    expected = exact.reconstruction_loss(images, *order)
-    loss = rounded.reconstruction_loss(images, *order)
+    expected = exact.autoencoder.reconstruction_loss(images, *order)
+    loss = rounded.autoencoder.reconstruction_loss(images, *order)
     assert loss.dtype == "float32"
     assert abs(float(loss) - float(expected)) < 0.02 * float(expected)
     rounded.compile(keras.optimizers.AdamW(3e-3), jit_compile=True)

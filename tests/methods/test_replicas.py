@@ -11,23 +11,12 @@ from semivit_tf.methods.classifier import Classifier
 from semivit_tf.methods.dino import DINO
 from semivit_tf.methods.ema_teacher import EMATeacher
 from semivit_tf.methods.mae import MAE
+from semivit_tf.methods.mixings.no_mixing import NoMixing
 from semivit_tf.methods.semi_vit import SemiViT
 from semivit_tf.training.optimizers import layer_wise_adamw
 from tests.methods.small import crop_batch, semi_batch, sharpen, small_vit
 
 STEPS = 5
-
-
-class PlainSemiViT(SemiViT):
-    """Semi-ViT without the mixing, whose draws depend on the replica's batch."""
-
-    def unlabeled_loss(self, views):
-        kept = keras.ops.cast(views["confidence"] >= self.threshold, "float32")
-        logits = self.student(views["strong"], training=True)
-        loss = keras.losses.sparse_categorical_crossentropy(
-            views["pseudo_label"], logits, from_logits=True
-        )
-        return kept * loss, kept
 
 
 class FixedMAE(MAE):
@@ -40,8 +29,9 @@ class FixedMAE(MAE):
 
 
 def semi_vit():
-    options = {"mixup_alpha": 0, "cutmix_alpha": 0, "threshold": 0.5}
-    model = PlainSemiViT(small_vit(), 3, **options)
+    """Without mixing, whose draws depend on the replica's batch."""
+    options = {"mixup_alpha": 0, "cutmix_alpha": 0, "mixing": NoMixing()}
+    model = SemiViT(small_vit(), 3, threshold=0.5, **options)
     sharpen(model.student)  # or else rounding decides between equal classes
     sharpen(model.teacher)
     return model

@@ -8,7 +8,7 @@ from scipy.special import log_softmax, softmax
 
 from semivit_tf.methods.ema_teacher import EMATeacher
 from semivit_tf.methods.semi_vit import SemiViT
-from tests.methods.small import semi_batch, sharpen, small_vit
+from tests.methods.small import loss_and_terms, semi_batch, sharpen, small_vit
 
 
 def build(**options):
@@ -35,8 +35,9 @@ def test_total_loss_equals_numpy_when_every_row_mixes_with_itself(unmixed):
     model = build(unlabeled_weight=5.0)
     views, labels = semi_batch()
     taught = softmax(np.asarray(model.teacher(views["weak"])), axis=1)
-    model.threshold = float(np.median(taught.max(axis=1)))
-    loss, terms = model.objective((views, labels))
+    threshold = float(np.median(taught.max(axis=1)))
+    model.selection.threshold = threshold
+    loss, terms = loss_and_terms(model, (views, labels))
 
     def targets(classes):
         return 0.9 * np.eye(3)[classes] + 0.1 / 3
@@ -45,7 +46,7 @@ def test_total_loss_equals_numpy_when_every_row_mixes_with_itself(unmixed):
         return -(targets(classes) * log_softmax(np.asarray(logits), axis=1)).sum(axis=1)
 
     labeled = cross_entropy(labels, model.student(views["image"])).mean()
-    kept = taught.max(axis=1) >= model.threshold
+    kept = taught.max(axis=1) >= threshold
     assert 0 < kept.sum() < len(kept)  # both sides of the threshold are tested
     rows = cross_entropy(taught.argmax(axis=1), model.student(views["strong"]))
     unlabeled = (rows * kept).sum() / len(kept)  # over all images, not the kept ones
@@ -63,15 +64,12 @@ def test_total_loss_equals_numpy_when_every_row_mixes_with_itself(unmixed):
 
 def test_nothing_kept_means_no_loss_and_no_gradient():
     model = build(threshold=1.1)
-    views, _ = semi_batch()
-    labels, confidence = model.pseudo_labels(views)
+    prepared = model.prepare(semi_batch())
     with tf.GradientTape() as tape:
-        loss, kept = model.unlabeled_loss(
-            {**views, "pseudo_label": labels, "confidence": confidence}
-        )
+        _, terms = model.objective(prepared)
+        loss = terms["unlabeled_loss"][0]
     gradients = tape.gradient(loss, model.student.trainable_variables)
-    np.testing.assert_array_equal(loss, 0)
-    np.testing.assert_array_equal(kept, 0)
+    assert float(loss) == 0 and float(terms["kept"][0]) == 0
     assert len(gradients) > 10
     for gradient in gradients:
         np.testing.assert_array_equal(gradient, 0)
@@ -79,16 +77,16 @@ def test_nothing_kept_means_no_loss_and_no_gradient():
 
 def test_a_threshold_of_zero_keeps_every_image():
     model = build(threshold=0.0)
-    _, terms = model.objective(semi_batch())
+    _, terms = loss_and_terms(model, semi_batch())
     assert float(terms["kept"][0]) == 1.0
 
 
 def test_mean_is_over_all_images_when_a_quarter_counts(unmixed):
     model = build(threshold=0.5)
     views, labels = semi_batch(unlabeled=4)
-    given = tf.constant([0, 1, 2, 0]), tf.constant([0.9, 0.1, 0.1, 0.1])
-    model.pseudo_labels = lambda views: given
-    _, terms = model.objective((views, labels))
+    given = [[0.9, 0.05, 0.05], [0.3, 0.4, 0.3], [0.3, 0.3, 0.4], [0.4, 0.3, 0.3]]
+    model.label = lambda images: tf.constant(given)
+    _, terms = loss_and_terms(model, (views, labels))
     logits = np.asarray(model.student(views["strong"]))
     first = -(
         np.array([0.9 + 0.1 / 3, 0.1 / 3, 0.1 / 3]) * log_softmax(logits[0])
@@ -104,7 +102,7 @@ def test_true_labels_of_unlabelled_images_never_reach_the_loss():
     losses = []
     for batch in (views, other, without):
         keras.utils.set_random_seed(3)
-        loss, terms = build(threshold=0.4).objective((batch, labels))
+        loss, terms = loss_and_terms(build(threshold=0.4), (batch, labels))
         losses.append(float(loss))
         assert ("pseudo_label_accuracy" in terms) == ("unlabeled_label" in batch)
     assert losses[0] == losses[1] == losses[2]
@@ -115,10 +113,9 @@ def test_pseudo_labels_do_not_depend_on_drop_path():
     plain, dropping = (SemiViT(small_vit(drop_path=rate), 3) for rate in (0.0, 0.9))
     sharpen(plain.teacher)
     dropping.teacher.set_weights(plain.teacher.get_weights())
-    for one, other in zip(
-        plain.pseudo_labels(views), dropping.pseudo_labels(views), strict=True
-    ):
-        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(
+        plain.label(views["weak"]), dropping.label(views["weak"])
+    )
     student = np.asarray(dropping.student(views["weak"], training=True))
     assert np.isfinite(student).all()
 
@@ -141,7 +138,7 @@ def test_the_teacher_of_a_step_is_that_before_the_step():
 def test_gradients_reach_the_student_and_never_the_teacher():
     model = build(threshold=0.0)
     with tf.GradientTape() as tape:
-        loss, _ = model.objective(semi_batch())
+        loss, _ = loss_and_terms(model, semi_batch())
     for variable in model.teacher.weights:
         tape_gradient = variable.trainable
         assert not tape_gradient
@@ -194,10 +191,12 @@ def test_a_backbone_that_does_not_pool_is_refused():
         SemiViT(keras.Model(inputs, keras.layers.Conv2D(2, 3)(inputs)), 3)
 
 
-def test_sample_weights_and_sparse_losses_are_refused():
+def test_sample_weights_and_losses_of_probabilities_are_refused():
     model = build()
     for loss in (
         "sparse_categorical_crossentropy",
+        keras.losses.SparseCategoricalCrossentropy(),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0),
         "categorical_crossentropy",  # it would take the logits for probabilities
         keras.losses.CategoricalCrossentropy(),
     ):
@@ -210,14 +209,20 @@ def test_sample_weights_and_sparse_losses_are_refused():
         model.fit(data, verbose=0)
 
 
-def test_a_keras_loss_gives_the_same_labelled_loss():
+@pytest.mark.parametrize("sparse", ["", "Sparse"])
+def test_a_keras_loss_gives_the_same_labelled_loss(sparse):
+    """Integer labels are smoothed first, so the sparse form stands for the other."""
     views, labels = semi_batch()
     model = build()
-    model.compile(loss=keras.losses.CategoricalCrossentropy(from_logits=True))
-    with_keras = float(model.objective((views, labels))[1]["labeled_loss"][0])
+    loss = getattr(keras.losses, f"{sparse}CategoricalCrossentropy")
+    model.compile(loss=loss(from_logits=True))
+    _, terms = loss_and_terms(model, (views, labels))
     model.compile()
-    own = float(model.objective((views, labels))[1]["labeled_loss"][0])
-    np.testing.assert_allclose(with_keras, own, rtol=1e-6)
+    _, own = loss_and_terms(model, (views, labels))
+    assert float(own["labeled_loss"][0]) > 0.1
+    np.testing.assert_allclose(
+        float(terms["labeled_loss"][0]), float(own["labeled_loss"][0]), rtol=1e-6
+    )
 
 
 def test_a_trained_classifier_becomes_student_and_teacher():

@@ -77,7 +77,8 @@ def test_the_optimizer_is_the_published_one(default):
 def test_sizes_and_schedule_where_no_flag_says_them(default):
     model, decoder = default.model, default.model.decoder
     assert (decoder.width, decoder.depth, decoder.heads) == (512, 8, 16)
-    assert (model.mask_ratio, model.visible) == (0.75, 1)
+    autoencoder = model.autoencoder
+    assert (autoencoder.mask_ratio, autoencoder.visible) == (0.75, 1)
     assert model.normalize_targets and model.backbone.drop_path == 0
     assert (default.epochs, default.images_per_step) == (400, 256)
     assert default.steps_per_epoch == IMAGES // 256
@@ -108,7 +109,8 @@ def test_sizes_and_schedule_follow_the_flags(tmp_path):
     assert model.decoder.mask_token.shape == (1, 24)
     assert len(model.decoder.blocks) == 2
     assert {block.heads for block in model.decoder.blocks} == {3}
-    assert model.visible == 2 and not model.normalize_targets
+    assert model.autoencoder.visible == 2
+    assert not model.autoencoder.normalize_targets
     assert (optimizer.weight_decay, optimizer.global_clipnorm) == (0.1, 2.0)
     assert training.steps_per_epoch == IMAGES // 64
     # 1e-3 * 64 / 256

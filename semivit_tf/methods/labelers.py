@@ -1,0 +1,24 @@
+"""Whose answers to the weak views are the pseudo labels? One of these networks."""
+
+
+def teacher(method, images):
+    """The moving average of the student, in inference mode."""
+    return method.teacher.scores(images, training=False)
+
+
+def student(method, images):
+    """The student itself, in inference mode."""
+    return method.student.scores(images, training=False)
+
+
+def student_in_training(method, images):
+    """The student as it trains, with drop path."""
+    return method.student.scores(images, training=True)
+
+
+# From a method and images to scores `[U, S, K]`.
+LABELERS = {
+    "teacher": teacher,
+    "student": student,
+    "student_in_training": student_in_training,
+}

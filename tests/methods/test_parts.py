@@ -1,0 +1,92 @@
+"""A method is its parts: new ones need a few lines and no change of the package."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from semivit_tf.methods.semi_supervised import SemiSupervised
+from semivit_tf.training.schedules import Ramp
+from tests.methods.small import loss_and_terms, semi_batch, small_vit
+
+
+class Margin(SemiSupervised):
+    """Counts images by how far their two likeliest classes are apart."""
+
+    def select(self, probabilities, index=None):
+        largest, second = tf.unstack(tf.math.top_k(probabilities, 2).values, axis=1)
+        return largest - second
+
+
+def test_a_method_of_ones_own_takes_a_few_lines():
+    model = Margin(small_vit(), 3, unlabeled_weight=2.0)
+    model.label = lambda images: tf.constant([[0.7, 0.2, 0.1], [0.4, 0.4, 0.2]])
+    views, labels = semi_batch(4, 2)
+    loss, terms = loss_and_terms(model, (views, labels))
+    logits = np.asarray(model.student(views["strong"]))
+    targets = 0.9 * np.eye(3)[0] + 0.1 / 3
+    expected = -(targets * tf.nn.log_softmax(logits)[0]).numpy().sum() * 0.5 / 2
+    np.testing.assert_allclose(terms["unlabeled_loss"][0], expected, rtol=1e-5)
+    np.testing.assert_allclose(terms["kept"][0], 0.25, rtol=1e-6)
+    np.testing.assert_allclose(loss, terms["labeled_loss"][0] + 2 * expected, rtol=1e-5)
+    model.compile(keras.optimizers.SGD(0.1), jit_compile=False)
+    history = model.fit(tf.data.Dataset.from_tensors((views, labels)), verbose=0)
+    assert np.isfinite(history.history["loss"][0])
+
+
+def test_the_weight_of_the_unlabelled_loss_may_grow():
+    model = SemiSupervised(
+        small_vit(), 3, selection="fixed_threshold", unlabeled_weight=Ramp(8.0, 4)
+    )
+    model.selection.threshold = 0.0
+    model.compile(keras.optimizers.SGD(0.0), jit_compile=False)
+    batch = semi_batch()
+    weights = []
+    for _ in range(6):
+        model.reset_metrics()
+        logs = model.train_on_batch(*batch, return_dict=True)
+        weights.append((logs["loss"] - logs["labeled_loss"]) / logs["unlabeled_loss"])
+    np.testing.assert_allclose(weights, [0, 2, 4, 6, 8, 8], atol=1e-4)
+    again = SemiSupervised.from_config(model.get_config())
+    assert again.unlabeled_weight.get_config() == {"value": 8.0, "steps": 4}
+
+
+def test_pairs_are_drawn_once_for_all_micro_batches():
+    """Who mixes with whom does not depend on how a batch is cut."""
+    from semivit_tf.methods.semi_vit import SemiViT
+
+    found = []
+    for parts in (1, 2):
+        keras.utils.set_random_seed(0)
+        model = SemiViT(small_vit(), 3, threshold=0.0, seed=0)
+        model.compile(keras.optimizers.SGD(0.1), batch_parts=parts, jit_compile=False)
+        logs = model.train_on_batch(*semi_batch(4, 12), return_dict=True)
+        found.append((float(logs["loss"]), model.get_weights()))
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-6)
+    for one, other in zip(found[0][1], found[1][1], strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_fit_again_and_again_traces_once(mirrored):
+    """With a callback of the same momentum, on replicas too."""
+    from semivit_tf.methods.ema_teacher import EMATeacher
+
+    traced = []
+
+    class Counted(SemiSupervised):
+        def objective(self, prepared):
+            traced.append(1)
+            return super().objective(prepared)
+
+    for strategy in (tf.distribute.get_strategy(), mirrored):
+        with strategy.scope():
+            model = Counted(small_vit(), 3)
+            model.compile(keras.optimizers.SGD(0.1), jit_compile=False)
+        data = tf.data.Dataset.from_tensors(semi_batch(4, 12))
+        counts = []
+        for _ in range(3):
+            model.fit(data, verbose=0, callbacks=[EMATeacher(0.9)])
+            counts.append(len(traced))
+        assert counts[0] > 0 and len(set(counts)) == 1
+        model.fit(data, verbose=0, callbacks=[EMATeacher(0.5)])
+        assert len(traced) > counts[0]
+        traced.clear()
