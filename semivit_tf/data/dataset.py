@@ -193,13 +193,16 @@ class Dataset:
             views, self.image_indices, batch_size, start_step, shard
         )
 
-    def labeled(self, batch_size, start_step=0, shard=(0, 1), **options):
+    def labeled(
+        self, batch_size, start_step=0, shard=(0, 1), *, view="labeled", **options
+    ):
         """Streams `(image, label)` batches of the labelled images.
 
         Args:
             batch_size: Integer.
             start_step: Integer. How many batches were taken before.
             shard: See `index_batches`.
+            view: `"labeled"`, or `"weak"` for the policy of weak views.
             **options: See `views_with`.
         """
         return pipelines.labeled_batches(
@@ -208,6 +211,7 @@ class Dataset:
             batch_size,
             start_step,
             shard,
+            view,
         )
 
     def semi_supervised(
@@ -216,15 +220,27 @@ class Dataset:
         unlabeled_per_labeled=5,
         start_step=0,
         shard=(0, 1),
+        *,
+        unlabeled_views=("weak", "strong"),
+        labeled_view="labeled",
         **options,
     ):
-        """Streams `({image, weak, strong, unlabeled_label}, label)` batches.
+        """Streams `({image, weak, strong, index, unlabeled_label}, label)` batches.
+
+        `image` `[B, H, W, C]` and `label` `[B]` are those of labelled images. The rest
+        is of unlabelled ones: the views `[U, H, W, C]`; `index` `[U]` (int64), their
+        positions in `parts.train`; `unlabeled_label` `[U]`, the true labels, for
+        diagnostics (-1 where unknown).
 
         Args:
             batch_size: Integer B of labelled images.
             unlabeled_per_labeled: Integer. U / B.
             start_step: Integer. How many batches were taken before.
             shard: See `index_batches`.
+            unlabeled_views: Sequence of `"weak"`, `"strong"`, `"weak2"`, `"strong2"`:
+                the views to make, and the keys of the batch. The second ones are made
+                as the first ones are, with other draws.
+            labeled_view: `"labeled"`, or `"weak"` for the policy of weak views.
             **options: See `views_with`.
         """
         return pipelines.semi_supervised_batches(
@@ -235,6 +251,8 @@ class Dataset:
             unlabeled_per_labeled,
             start_step,
             shard,
+            unlabeled_views,
+            labeled_view,
         )
 
     def _evaluation(self, source, indices, batch_size):

@@ -12,6 +12,9 @@ from semivit_tf.data.order import index_batches
 
 _BATCHES_AHEAD = 2
 _LABELED_ORDER, _UNLABELED_ORDER, _PRETRAIN_ORDER = 11, 12, 13
+# What a caller may ask for, and which of the `Views` that is.
+_LABELED_VIEWS = {"labeled": "labeled", "weak": "labeled_weak"}
+_UNLABELED_VIEWS = ("weak", "strong", "weak2", "strong2")
 
 
 def untuned(dataset):
@@ -29,8 +32,8 @@ def image_batches(views, indices, batch_size, start_step=0, shard=(0, 1)):
     order = index_batches(
         indices, batch_size, (views.seed, _PRETRAIN_ORDER), start_step, shard
     )
-    images = views.batches(order, ("pretrain",)).map(lambda image, label: image)
-    return untuned(images)
+    batches = views.batches(order, ("pretrain",))
+    return untuned(batches.map(lambda shown, label, index: shown["pretrain"]))
 
 
 def crop_batches(views, indices, batch_size, start_step=0, shard=(0, 1)):
@@ -51,20 +54,44 @@ def crop_batches(views, indices, batch_size, start_step=0, shard=(0, 1)):
         indices, batch_size, (views.seed, _PRETRAIN_ORDER), start_step, shard
     )
 
-    def join(*crops):
-        groups = {"global": crops[:2], "local": crops[2:-1]}  # labels come last
-        return {name: tf.stack(part, 1) for name, part in groups.items() if part}
+    names = tuple(views.policies)
 
-    crops = views.batches(order, tuple(views.policies))
+    def join(crops, label, index):
+        groups = {"global": names[:2], "local": names[2:]}
+        return {
+            group: tf.stack([crops[name] for name in members], 1)
+            for group, members in groups.items()
+            if members
+        }
+
+    crops = views.batches(order, names)
     return untuned(crops.map(join).prefetch(_BATCHES_AHEAD))
 
 
-def labeled_batches(views, indices, batch_size, start_step=0, shard=(0, 1)):
-    """Makes batches `(image [B, H, W, C], label [B])`."""
+def labeled_batches(
+    views, indices, batch_size, start_step=0, shard=(0, 1), view="labeled"
+):
+    """Makes batches `(image [B, H, W, C], label [B])`.
+
+    Args:
+        views: `Views`.
+        indices: Integer array of labelled indices.
+        batch_size: Integer B.
+        start_step: Integer. How many batches were taken before.
+        shard: See `index_batches`.
+        view: `"labeled"`, or `"weak"` for the policy of weak views.
+    """
+    if view not in _LABELED_VIEWS:
+        raise ValueError(
+            "The view of labelled images should be one of: "
+            f"{', '.join(_LABELED_VIEWS)}. Received: {view!r}"
+        )
+    name = _LABELED_VIEWS[view]
     order = index_batches(
         indices, batch_size, (views.seed, _LABELED_ORDER), start_step, shard
     )
-    return untuned(views.batches(order, ("labeled",)))
+    batches = views.batches(order, (name,))
+    return untuned(batches.map(lambda shown, label, index: (shown[name], label)))
 
 
 def semi_supervised_batches(
@@ -75,8 +102,10 @@ def semi_supervised_batches(
     unlabeled_per_labeled=5,
     start_step=0,
     shard=(0, 1),
+    unlabeled_views=("weak", "strong"),
+    labeled_view="labeled",
 ):
-    """Makes batches `({image, weak, strong, unlabeled_label}, label)`.
+    """Makes batches `({image, weak, strong, index, unlabeled_label}, label)`.
 
     Args:
         views: `Views`.
@@ -86,7 +115,16 @@ def semi_supervised_batches(
         unlabeled_per_labeled: Integer. U / B.
         start_step: Integer. How many batches were taken before.
         shard: See `index_batches`.
+        unlabeled_views: Sequence of `"weak"`, `"strong"`, `"weak2"`, `"strong2"`: the
+            views to make.
+        labeled_view: See `labeled_batches`.
     """
+    names = tuple(unlabeled_views)
+    if not names or len(set(names)) < len(names) or set(names) - set(_UNLABELED_VIEWS):
+        raise ValueError(
+            "`unlabeled_views` should be some of: "
+            f"{', '.join(_UNLABELED_VIEWS)}; each once. Received: {unlabeled_views}"
+        )
     order = index_batches(
         unlabeled,
         batch_size * unlabeled_per_labeled,
@@ -96,13 +134,13 @@ def semi_supervised_batches(
     )
 
     def join(labeled, unlabeled):
-        (image, label), (weak, strong, unlabeled_label) = labeled, unlabeled
-        batch = {"image": image, "weak": weak, "strong": strong}
-        return {**batch, "unlabeled_label": unlabeled_label}, label
+        (image, label), (shown, unlabeled_label, index) = labeled, unlabeled
+        about = {"index": index, "unlabeled_label": unlabeled_label}
+        return {"image": image, **shown, **about}, label
 
     both = tf.data.Dataset.zip(
-        labeled_batches(views, labeled, batch_size, start_step, shard),
-        views.batches(order, ("weak", "strong")),
+        labeled_batches(views, labeled, batch_size, start_step, shard, labeled_view),
+        views.batches(order, names),
     )
     return untuned(both.map(join).prefetch(_BATCHES_AHEAD))
 

@@ -11,11 +11,13 @@ from semivit_tf.augment.decoding import OpenImage
 from semivit_tf.augment.randomness import image_key
 
 _PARALLEL = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
-# Tell apart the draws of different uses of the same image.
+# Every view draws from a stream of its own, also where two share a policy.
 _STREAMS = {
     **{"labeled": 1, "weak": 2, "strong": 3, "pretrain": 4},
     **{"global1": 5, "global2": 6},
+    **{"weak2": 7, "strong2": 8, "labeled_weak": 9},
 }
+_POLICY_OF = {"weak2": "weak", "strong2": "strong", "labeled_weak": "weak"}
 _FIRST_LOCAL_STREAM = 1000
 
 
@@ -58,7 +60,9 @@ class Views:
 
     Args:
         source: `ArraySource` or `EncodedSource`.
-        policies: Dict of view name to `Policy`, see `create_policies`.
+        policies: Dict of name to `Policy`, see `create_policies`. `weak2` and
+            `strong2` are second views by `weak` and `strong`, and `labeled_weak` is
+            the weak view of a labelled image: the same policies, other draws.
         seed: Integer.
     """
 
@@ -67,10 +71,15 @@ class Views:
         self.policies = policies
         self.seed = seed
 
-    def batches(self, order, names):
-        """Makes a dataset of tuples: the views `[B, H, W, C]` named, then the labels.
+    def policy(self, name):
+        """Returns the policy that makes a view."""
+        return self.policies[_POLICY_OF.get(name, name)]
 
-        Views are uint8, or float32 where a policy leaves the bytes.
+    def batches(self, order, names):
+        """Makes a dataset of `(views, label [B], index [B])`.
+
+        `views` is a dict of name to `[B, H, W, C]`: uint8, or float32 where a policy
+        leaves the bytes. `index` (int64) is the image's position in the source.
 
         Args:
             order: Dataset of `(epoch [B], index [B])`, see `index_batches`.
@@ -85,17 +94,14 @@ class Views:
             .batch(some, drop_remainder=True)
             .map(lambda epoch, index: make(epoch, index, names), **_PARALLEL)
         )
-        policies = [self.policies[name] for name in names]
 
         def finish(*parts):
-            *views, keys, labels = (_joined(part, size) for part in parts)
-            finished = [
-                policy.finish(images, keys[:, place])
-                for place, (policy, images) in enumerate(
-                    zip(policies, views, strict=True)
-                )
-            ]
-            return (*finished, labels)
+            *views, keys, labels, index = (_joined(part, size) for part in parts)
+            finished = {
+                name: self.policy(name).finish(images, keys[:, place])
+                for place, (name, images) in enumerate(zip(names, views, strict=True))
+            }
+            return finished, labels, index
 
         batches = parts.batch(size // some, drop_remainder=True)
         return batches.map(finish, **_PARALLEL).prefetch(2)
@@ -108,23 +114,23 @@ class Views:
         return np.array(keys, "uint64")
 
     def _native(self, make, inputs, names, index):
-        """Calls `make` outside of the graph, states the shapes, and adds the labels.
+        """Calls `make` outside of the graph; adds the labels and the index.
 
-        It returns the views, then their keys.
+        `make` returns the views, then their keys.
         """
         *views, keys = tf.numpy_function(
             make, inputs, [tf.uint8] * len(names) + [tf.uint64], stateful=False
         )
         for name, view in zip(names, views, strict=True):
-            size = self.policies[name].framing.size
+            size = self.policy(name).framing.size
             view.set_shape((*index.shape, *size, self.source.image_shape[-1]))
         keys.set_shape((*index.shape, len(names)))
-        return (*views, keys, tf.gather(self.source.labels, index))
+        return (*views, keys, tf.gather(self.source.labels, index), index)
 
     # === Images in memory ===
 
     def _of_arrays(self, epoch, index, names):
-        policies = [self.policies[name] for name in names]
+        policies = [self.policy(name) for name in names]
 
         def make(epochs, indices):
             keys = self._keys(names, epochs, indices)
@@ -144,7 +150,7 @@ class Views:
 
     def _of_files(self, epoch, index, names):
         images = [OpenImage(self.source.contents(one)) for one in tf.unstack(index)]
-        policies = [self.policies[name] for name in names]
+        policies = [self.policy(name) for name in names]
         sizes = [policy.framing.size for policy in policies]
 
         def plan(all_sizes, most_halvings, epochs, indices):

@@ -123,10 +123,11 @@ def test_files_are_decoded_once_for_all_crops(monkeypatch):
     order = index_batches(np.arange(8), 4, (5, 1))
     batches = views.batches(order, tuple(policies))
     assert len(opened) == 2 * 4  # in the graph of four images: one window each
-    for (*crops, _), (epochs, indices) in zip(
+    for (crops, _, _), (epochs, indices) in zip(
         batches.take(2), order.take(2), strict=True
     ):
-        for name, crop in zip(policies, crops, strict=True):
+        assert list(crops) == list(policies)
+        for name, crop in crops.items():
             for row, (epoch, index) in enumerate(zip(epochs, indices, strict=True)):
                 key = image_key(5, stream(name), epoch, index)
                 expected = policies[name](pixels[int(index)], key)

@@ -53,10 +53,12 @@ def test_views_of_files_are_the_policies_views(kind, family):
         index_batches(np.arange(8), 4, (5, 1)), ("weak", "strong")
     )
     order = index_batches(np.arange(8), 4, (5, 1))
-    for (weak, strong, labels), (epochs, indices) in zip(
+    for (views, labels, found), (epochs, indices) in zip(
         batches.take(3), order.take(3), strict=True
     ):
+        weak, strong = views["weak"], views["strong"]
         assert weak.shape == strong.shape == (4, 24, 32, 3)
+        np.testing.assert_array_equal(found, indices)
         np.testing.assert_array_equal(labels, indices.numpy() % 2)
         for row, (epoch, index) in enumerate(zip(epochs, indices, strict=True)):
             for view, name, stream in ((weak, "weak", 2), (strong, "strong", 3)):
@@ -71,11 +73,11 @@ def test_a_large_photograph_is_decoded_small_and_looks_the_same():
     source = BytesSource([encoded(image, "JPEG", quality=95)], [0])
     policies = create_policies("photo", (64, 64, 3), rand_augment="", erasing=0.0)
     order = index_batches(np.arange(1), 1, 0)
-    for epoch, (view, _) in enumerate(
-        Views(source, policies, 0).batches(order, ("pretrain",)).take(4)
-    ):
+    batches = Views(source, policies, 0).batches(order, ("pretrain",))
+    for epoch, (views, _, _) in enumerate(batches.take(4)):
         expected = policies["pretrain"](image, image_key(0, 4, epoch, 0))
-        assert np.abs(view[0].numpy().astype(int) - expected).mean() < 2
+        view = views["pretrain"][0].numpy()
+        assert np.abs(view.astype(int) - expected).mean() < 2
 
 
 def test_joined_sources_count_on():
