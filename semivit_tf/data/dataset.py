@@ -199,7 +199,8 @@ class Dataset:
         """Streams `(image, label)` batches of the labelled images.
 
         Args:
-            batch_size: Integer.
+            batch_size: Integer. One larger than the number of labelled images repeats
+                them, drawn anew.
             start_step: Integer. How many batches were taken before.
             shard: See `index_batches`.
             view: `"labeled"`, or `"weak"` for the policy of weak views.
@@ -233,7 +234,7 @@ class Dataset:
         diagnostics (-1 where unknown).
 
         Args:
-            batch_size: Integer B of labelled images.
+            batch_size: Integer B of labelled images, see `labeled`.
             unlabeled_per_labeled: Integer. U / B.
             start_step: Integer. How many batches were taken before.
             shard: See `index_batches`.

@@ -34,7 +34,9 @@ def _scramble(bits):
 def index_batches(indices, batch_size, seed, start_step=0, shard=(0, 1)):
     """Makes the endless `tf.data.Dataset` of `(pass [B], index [B])` batches.
 
-    Batches run on across passes, so every index comes equally often.
+    Batches run on across passes, so at any step every index has come equally often, up
+    to one. A batch of more than there are indices repeats them; the pass tells the
+    repetitions apart.
 
     Args:
         indices: Integer array of positions in a source.

@@ -73,6 +73,9 @@ def labeled_batches(
 ):
     """Makes batches `(image [B, H, W, C], label [B])`.
 
+    A batch larger than the number of labelled images repeats them, each time drawn
+    anew: all equally often, up to one, since the first step.
+
     Args:
         views: `Views`.
         indices: Integer array of labelled indices.
@@ -106,6 +109,9 @@ def semi_supervised_batches(
     labeled_view="labeled",
 ):
     """Makes batches `({image, weak, strong, index, unlabeled_label}, label)`.
+
+    Both kinds of images are repeated where a batch is larger than their number, see
+    `labeled_batches`.
 
     Args:
         views: `Views`.

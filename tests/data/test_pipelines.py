@@ -121,6 +121,36 @@ def test_workers_divide_a_batch_with_its_index_and_all_views(tmp_path):
             np.testing.assert_array_equal(part, np.concatenate(cut))
 
 
+@pytest.mark.parametrize("kind", ["labeled", "both"])
+def test_a_batch_larger_than_the_labelled_images_repeats_them(kind):
+    data = digits(augmentation="none")
+    source = data.parts.train
+    rows = {bytes(source.images[i]): i for i in data.split.labeled}
+    stream = {
+        "labeled": lambda: data.labeled(64),
+        "both": lambda: (
+            (views["image"], label)
+            for views, label in data.semi_supervised(64, unlabeled_per_labeled=1)
+        ),
+    }[kind]()
+    counts = dict.fromkeys(rows.values(), 0)
+    assert len(counts) == 40
+    for image, label in itertools.islice(stream, 7):
+        found = [rows[bytes(one)] for one in image.numpy()]
+        np.testing.assert_array_equal(label, source.labels[found])
+        for index in found:
+            counts[index] += 1
+        assert max(counts.values()) - min(counts.values()) <= 1
+    assert sum(counts.values()) == 7 * 64
+
+
+def test_a_repeated_image_is_drawn_anew():
+    data = load_dataset("digits", labels_per_class=1)
+    images, labels = next(iter(data.labeled(40)))
+    np.testing.assert_array_equal(np.bincount(labels), [4] * 10)
+    assert len({bytes(image) for image in images.numpy()}) == 40
+
+
 def test_what_is_drawn_for_a_seed_stays_for_ever():
     """Values kept from before there were further views."""
     names = ("labeled", "weak", "strong", "pretrain", "global1", "global2", "local1")
