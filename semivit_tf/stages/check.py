@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 
 from semivit_tf.config.settings import InputError
-from semivit_tf.data.check_report import check_report, describe
+from semivit_tf.data.check_report import check_report
+from semivit_tf.data.check_report_text import describe
 from semivit_tf.data.image_scan import ImageScan, scan
 from semivit_tf.training.progress import CountProgress
 

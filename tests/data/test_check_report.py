@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from semivit_tf.data.array_source import ArraySource
-from semivit_tf.data.check_report import check_report, describe
+from semivit_tf.data.check_report import check_report
+from semivit_tf.data.check_report_text import describe
 from semivit_tf.data.image_scan import ImageScan, scan
 
 CLASSES = ["cat", "dog"]
