@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from semivit_tf.cli import parse
-from semivit_tf.data.dataset import load_parts
+from semivit_tf.data.loaders import load_parts
 from semivit_tf.stages.batch_sizes import with_batch_sizes
 from semivit_tf.stages.pipeline import check_batches, split_and_batch
 from semivit_tf.stages.run import Run

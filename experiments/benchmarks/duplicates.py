@@ -114,7 +114,7 @@ def fashion_mnist(folder):
     """Returns training and test images as uint8 `[N, 28, 28, 3]`, training first."""
     import numpy as np
 
-    from semivit_tf.data.dataset import load_parts
+    from semivit_tf.data.loaders import load_parts
 
     parts = load_parts("idx", folder, None)
     images = np.concatenate([parts.train.images, parts.test.images])

@@ -5,51 +5,12 @@ import numpy as np
 from semivit_tf.augment.multi_crop import crop_policies
 from semivit_tf.augment.policies import create_policies, family_for
 from semivit_tf.data import pipelines
-from semivit_tf.data.csv_list import load_csv
-from semivit_tf.data.digits import load_digits
-from semivit_tf.data.folder import load_folder
-from semivit_tf.data.idx_files import load_idx
-from semivit_tf.data.joined_source import JoinedSource
-from semivit_tf.data.label_splits import read_index_list, split_labels
-from semivit_tf.data.npz_file import load_npz
-from semivit_tf.data.parts import Parts
+from semivit_tf.data.label_splits import split_parts
+from semivit_tf.data.loaders import load_parts
 from semivit_tf.data.views import Views
 
-# Each returns `Parts` from (data_dir, class_names).
-LOADERS = {
-    "csv": load_csv,
-    "digits": load_digits,
-    "folder": load_folder,
-    "idx": load_idx,
-    "npz": load_npz,
-}
 _PHOTO_SIZE = 224
 _LOCAL_SIDE = 96  # of crops of an image of that size
-
-
-def _load_prepared(name, data_dir):
-    from semivit_tf.data.tfds_source import load_tfds
-
-    found = load_tfds(name, data_dir)
-    sources = [found.train]
-    given = np.zeros(0, np.int64)
-    if found.validation is not None:
-        given = len(found.train) + np.arange(len(found.validation))
-        sources.append(found.validation)
-    if found.unlabeled is not None:
-        sources.append(found.unlabeled)
-    train = JoinedSource(sources) if len(sources) > 1 else found.train
-    return Parts(train, found.test, given)
-
-
-def load_parts(name, data_dir=None, class_names=None):
-    """Returns the `Parts` of a data set by name, see `load_dataset`."""
-    if name.startswith("tfds:"):
-        return _load_prepared(name.removeprefix("tfds:"), data_dir)
-    if name not in LOADERS:
-        known = ", ".join([*sorted(LOADERS), "tfds:<name>"])
-        raise ValueError(f"`dataset` should be one of: {known}. Received: {name!r}")
-    return LOADERS[name](data_dir, class_names)
 
 
 class Dataset:
@@ -278,34 +239,6 @@ class Dataset:
         everything = np.arange(len(self.parts.test))
         indices = np.setdiff1d(everything, self.parts.bad_test)
         return self._evaluation(self.parts.test, indices, batch_size)
-
-
-def split_parts(parts, *, labeled_index=None, unlabeled_index=None, seed=0, **options):
-    """Splits the training source of `Parts`, see `split_labels`.
-
-    Args:
-        parts: `Parts`.
-        labeled_index: Optional path of a published list of labelled images, see
-            `read_index_list`.
-        unlabeled_index: Optional path of a list of those to use without labels.
-        seed: Integer.
-        **options: `labels_per_class`, `label_fraction`, `validation_per_class`.
-    """
-    lists = {
-        name: read_index_list(path, len(parts.train))
-        for name, path in (("labeled", labeled_index), ("unlabeled", unlabeled_index))
-        if path
-    }
-    return split_labels(
-        parts.train.labels,
-        parts.train.class_names,
-        seed=seed,
-        validation=parts.validation,
-        groups=parts.train.groups,
-        excluded=parts.bad,
-        **lists,
-        **options,
-    )
 
 
 def load_dataset(

@@ -141,50 +141,58 @@ def split_labels(
     """
     _check(labels_per_class, label_fraction, validation_per_class)
     labels = np.asarray(labels)
-    free = np.ones(len(labels), bool)
-    free[np.asarray(excluded, np.int64)] = False
-    given = np.zeros(len(labels), bool)
-    given[np.asarray(validation, np.int64)] = True
-    if groups is not None and given.any():
-        torn = np.isin(groups, groups[given]) & ~given
-        free &= ~torn
-    chosen = [np.flatnonzero(given & free)]
-    free &= ~given
-
+    free, given = _usable(len(labels), excluded, validation, groups)
     members = dict(_members_by_class(labels, free, class_names, seed))
-    if validation_per_class:
-        last = {
-            name: _last(name, one, groups, validation_per_class)
-            for name, one in members.items()
-        }
-        aside = _joined(last.values())
-        if groups is not None:
-            # All images of those groups, also of other classes and without labels.
-            aside = np.flatnonzero(np.isin(groups, groups[aside]) & free)
-        chosen.append(aside[labels[aside] >= 0])
-        free[aside] = False
-    validation = np.sort(np.concatenate(chosen))
-
+    aside = _validation(members, free, groups, validation_per_class)
+    free[aside] = False
     if labeled is None:
         labeled = _joined(
             _choose_labeled(name, one, free, labels_per_class, label_fraction)
             for name, one in members.items()
         )
     else:
-        labeled = np.asarray(labeled, np.int64)
-        labeled = labeled[free[labeled] & (labels[labeled] >= 0)]
-    labeled = np.sort(labeled)
+        labeled = np.flatnonzero(_mask(labeled, len(labels)) & free & (labels >= 0))
     free[labeled] = False
     if unlabeled is not None:
-        allowed = np.zeros(len(labels), bool)
-        allowed[np.asarray(unlabeled, np.int64)] = True
-        free &= allowed
-    return LabelSplit(labeled, np.flatnonzero(free), validation)
+        free &= _mask(unlabeled, len(labels))
+    return LabelSplit(
+        labeled=np.sort(labeled),
+        unlabeled=np.flatnonzero(free),
+        validation=np.sort(np.append(given, aside[labels[aside] >= 0])),
+    )
+
+
+def _mask(indices, count):
+    mask = np.zeros(count, bool)
+    mask[np.asarray(indices, np.int64)] = True
+    return mask
+
+
+def _usable(count, excluded, validation, groups):
+    """Returns which images may be chosen `[N]`, and the indices given for validation.
+
+    Other images of a group that is in validation are not used.
+    """
+    usable, given = ~_mask(excluded, count), _mask(validation, count)
+    if groups is not None and given.any():
+        usable &= given | ~np.isin(groups, groups[given])
+    return usable & ~given, np.flatnonzero(usable & given)
 
 
 def _joined(chosen):
     """Returns the indices chosen of all classes, of which there may be none."""
     return np.concatenate([np.empty(0, np.int64), *chosen])
+
+
+def _validation(members, free, groups, count):
+    """Returns the indices to keep for validation: of each class, or whole groups."""
+    if not count:
+        return np.empty(0, np.int64)
+    aside = _joined(_last(name, one, groups, count) for name, one in members.items())
+    if groups is None:
+        return aside
+    # All images of those groups, also of other classes and without labels.
+    return np.flatnonzero(np.isin(groups, groups[aside]) & free)
 
 
 def _last(name, members, groups, count):
@@ -216,3 +224,31 @@ def _choose_labeled(name, members, free, labels_per_class, label_fraction):
             f"and {len(members) - len(left)} validation images"
         )
     return left[:wanted]
+
+
+def split_parts(parts, *, labeled_index=None, unlabeled_index=None, seed=0, **options):
+    """Splits the training source of `Parts`, see `split_labels`.
+
+    Args:
+        parts: `Parts`.
+        labeled_index: Optional path of a published list of labelled images, see
+            `read_index_list`.
+        unlabeled_index: Optional path of a list of those to use without labels.
+        seed: Integer.
+        **options: `labels_per_class`, `label_fraction`, `validation_per_class`.
+    """
+    lists = {
+        name: read_index_list(path, len(parts.train))
+        for name, path in (("labeled", labeled_index), ("unlabeled", unlabeled_index))
+        if path
+    }
+    return split_labels(
+        parts.train.labels,
+        parts.train.class_names,
+        seed=seed,
+        validation=parts.validation,
+        groups=parts.train.groups,
+        excluded=parts.bad,
+        **lists,
+        **options,
+    )
