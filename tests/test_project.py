@@ -112,8 +112,12 @@ def test_methods_use_tensorflow_in_the_steps_only():
 
 def test_files_are_short_and_named_for_something():
     for path in sources():
-        lines = path.read_text(encoding="utf-8").count("\n")
-        assert lines <= 400, f"{path} has {lines} lines"
+        text = path.read_text(encoding="utf-8")
+        assert text.count("\n") <= 300, f"{path} has {text.count(chr(10))} lines"
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                lines = node.end_lineno - node.lineno + 1
+                assert lines <= 60, f"{path}: {node.name} has {lines} lines"
         assert path.stem not in ("utils", "util", "common", "helpers", "misc"), path
 
 

@@ -94,18 +94,7 @@ class ConvNeXt(keras.Model):
         self.downsamples = [
             self._strided(widths[i], 2, f"downsample{i}") for i in later
         ]
-        rates = iter(np.linspace(0, drop_path, sum(depths)))
-        self.blocks = [
-            ConvNeXtBlock(
-                drop_path=float(next(rates)),
-                layer_scale=layer_scale,
-                kernel_initializer=keras.initializers.RandomNormal(stddev=0.02),
-                name=f"stage{stage}_block{index}",
-                dtype=self.dtype_policy,
-            )
-            for stage, depth in enumerate(depths)
-            for index in range(depth)
-        ]
+        self.blocks = self._blocks()
         self.norm = self._norm("norm")
         self.build((None, *self.image_shape))
 
@@ -133,6 +122,20 @@ class ConvNeXt(keras.Model):
             name=name,
             dtype=self.dtype_policy,
         )
+
+    def _blocks(self):
+        rates = iter(np.linspace(0, self.drop_path, sum(self.depths)))
+        return [
+            ConvNeXtBlock(
+                drop_path=float(next(rates)),
+                layer_scale=self.layer_scale,
+                kernel_initializer=keras.initializers.RandomNormal(stddev=0.02),
+                name=f"stage{stage}_block{index}",
+                dtype=self.dtype_policy,
+            )
+            for stage, depth in enumerate(self.depths)
+            for index in range(depth)
+        ]
 
     def _norm(self, name):
         return LayerNorm(name=name, dtype=self.dtype_policy)

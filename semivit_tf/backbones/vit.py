@@ -117,37 +117,39 @@ class ViT(keras.Model):
         self.rematerialize = rematerialize
         self.pixel_mean = tuple(default_mean if pixel_mean is None else pixel_mean)
         self.pixel_std = tuple(default_std if pixel_std is None else pixel_std)
+        self._make_layers()
+        self.build((None, *self.image_shape))
 
-        # === Layers ===
+    def _make_layers(self):
         shared = {"dtype": self.dtype_policy}
-        make = INITIALIZATIONS[initialization]
+        initializer = INITIALIZATIONS[self.initialization]
+        xavier = self.initialization == "xavier_uniform"
         self.normalization = PixelNormalization(
             self.pixel_mean, self.pixel_std, name="normalization", **shared
         )
         self.patch_embedding = PatchEmbedding(
-            patch_size,
-            width,
-            kernel_initializer=make() if initialization == "xavier_uniform" else None,
+            self.patch_size,
+            self.width,
+            kernel_initializer=initializer() if xavier else None,
             name="patch_embedding",
             **shared,
         )
         self.positions = PositionEmbedding(
-            self.grid, kind=position_embedding, name="positions", **shared
+            self.grid, kind=self.position_embedding, name="positions", **shared
         )
         self.blocks = [
             TransformerBlock(
-                heads,
-                mlp_ratio=mlp_ratio,
+                self.heads,
+                mlp_ratio=self.mlp_ratio,
                 drop_path=float(rate),
-                kernel_initializer=make(),
-                rematerialize=rematerialize,
+                kernel_initializer=initializer(),
+                rematerialize=self.rematerialize,
                 name=f"block{index}",
                 **shared,
             )
-            for index, rate in enumerate(np.linspace(0, drop_path, depth))
+            for index, rate in enumerate(np.linspace(0, self.drop_path, self.depth))
         ]
         self.norm = LayerNorm(name="norm", **shared)
-        self.build((None, *self.image_shape))
 
     @staticmethod
     def _check(size, patch_size, width, heads, pooling, initialization):

@@ -42,14 +42,7 @@ def export_saved_model(
     Returns:
         The path of the version's folder.
     """
-    if weights not in ("teacher", "student"):
-        raise ValueError(
-            f'`weights` should be "teacher" or "student". Received: {weights!r}'
-        )
-    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-        raise ValueError(
-            f"`version` should be a positive integer. Received: {version!r}"
-        )
+    _check(weights, version)
     network = getattr(model, weights, model)
     served_weights = weights if network is not model else network.name
     shape = tuple(network.image_shape)
@@ -74,6 +67,17 @@ def export_saved_model(
             folder / "assets.extra" / "tf_serving_warmup_requests", shape
         )
     return target
+
+
+def _check(weights, version):
+    if weights not in ("teacher", "student"):
+        raise ValueError(
+            f'`weights` should be "teacher" or "student". Received: {weights!r}'
+        )
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise ValueError(
+            f"`version` should be a positive integer. Received: {version!r}"
+        )
 
 
 def _write_assets(folder, class_names, shape, weights, central_share):

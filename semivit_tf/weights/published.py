@@ -53,6 +53,27 @@ def load_published(
     Raises:
         WeightsError: If the file cannot be read or does not fit.
     """
+    targets = find_targets(model)
+    _check(targets, head, source_grid)
+    skip = skip if isinstance(skip, str) else tuple(skip)
+    arrays, reports = {}, {}
+    with blaming(path), open_checkpoint(path) as file:
+        for role, target in targets.items():
+            source = choose(file.networks, network, role)
+            same = next((r for r in reports if reports[r].source == source), None)
+            if same is not None:
+                arrays[role], reports[role] = arrays[same], reports[same]
+                continue
+            found = match(target, file.networks[source], head, skip, file.normalized)
+            _refuse(found, allow_missing, allow_unexpected)
+            grid = source_grid or file.grid
+            arrays[role], resized = _read_all(target, found, grid)
+            reports[role] = _report(path, source, found, resized)
+    _assign(targets, arrays)
+    return _joined(reports)
+
+
+def _check(targets, head, source_grid):
     if head not in HEADS:
         raise WeightsError(f"`head` should be one of: {HEADS}. Received: {head!r}")
     if source_grid is not None and not is_grid(source_grid):
@@ -60,27 +81,8 @@ def load_published(
             "`source_grid` should be two positive integers, rows and columns. "
             f"Received: {source_grid!r}"
         )
-    targets = find_targets(model)
     if head == "keep" and not any(target.has_head for target in targets.values()):
         raise WeightsError('`head` should not be "keep" for a model without a head')
-    skip = skip if isinstance(skip, str) else tuple(skip)
-    arrays, reports = {}, {}
-    with blaming(path), open_checkpoint(path) as file:
-        for role, target in targets.items():
-            source = choose(file.networks, network, role)
-            twin = next((r for r in reports if reports[r].source == source), None)
-            if twin is not None:
-                arrays[role], reports[role] = arrays[twin], reports[twin]
-                continue
-            found = match(target, file.networks[source], head, skip, file.normalized)
-            _refuse(found, allow_missing, allow_unexpected)
-            grid = source_grid or file.grid
-            arrays[role], resized = _read_all(target, found, grid)
-            reports[role] = _report(path, source, found, resized)
-    for role, target in targets.items():
-        for name, array in arrays[role].items():
-            target.weights[name].assign(array)
-    return _joined(reports)
 
 
 def choose(networks, wanted, role):
@@ -126,6 +128,12 @@ def _read_all(target, found, source_grid):
         if shape is not None:
             resized[name] = (shape, arrays[name].shape)
     return arrays, resized
+
+
+def _assign(targets, arrays):
+    for role, target in targets.items():
+        for name, array in arrays[role].items():
+            target.weights[name].assign(array)
 
 
 def _report(path, source, found, resized):
