@@ -14,7 +14,8 @@ class MetricsLog(keras.callbacks.Callback):
     """Appends each epoch's metrics to `metrics.jsonl` and to `tensorboard/`.
 
     When a run continues, lines after its checkpoint are forgotten: those epochs come
-    again.
+    again. Within `with`, what other callbacks write by `tf.summary` goes to the same
+    TensorBoard file.
 
     Args:
         folder: Path of the stage.
@@ -44,9 +45,12 @@ class MetricsLog(keras.callbacks.Callback):
             ) from error
 
     def __enter__(self):
+        self._as_default = self.writer.as_default()
+        self._as_default.__enter__()
         return self
 
     def __exit__(self, *error):
+        self._as_default.__exit__(*error)
         self.writer.close()
 
     def on_epoch_end(self, epoch, logs=None):

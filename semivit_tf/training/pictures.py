@@ -15,7 +15,8 @@ _GAP = 4  # white pixels above and left of each image
 class Pictures(keras.callbacks.Callback):
     """Writes pictures of the same images, after some epochs.
 
-    They lie in `pictures/`, as PNG files named by the epoch, and in TensorBoard's file.
+    They lie in `pictures/`, as PNG files named by the epoch, and go to the default
+    writer of `tf.summary`, if there is one; see `MetricsLog`.
 
     Args:
         folder: Path of the stage.
@@ -51,8 +52,5 @@ class Pictures(keras.callbacks.Callback):
             self.folder / "pictures" / f"epoch-{epoch + 1:05d}.png"
         ) as path:
             path.write_bytes(tf.io.encode_png(picture).numpy())
-        writer = tf.summary.create_file_writer(str(self.folder / "tensorboard"))
         step = int(self.model.optimizer.iterations.numpy())
-        with writer.as_default(step=step):
-            tf.summary.image("pictures", picture[None])
-        writer.close()
+        tf.summary.image("pictures", picture[None], step=step)

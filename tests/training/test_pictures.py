@@ -3,9 +3,11 @@
 import io
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image
 
 from semivit_tf.methods.mae import MAE
+from semivit_tf.training.metrics_log import MetricsLog
 from semivit_tf.training.pictures import Pictures
 from tests.methods.small import small_vit
 
@@ -32,5 +34,30 @@ def test_a_file_appears_after_the_epochs_chosen(tmp_path):
     for number, image in enumerate(images[..., 0].astype(int)):
         shown = picture[100 * number + 4 : 100 * number + 100 : 12, 4:100:12]
         assert np.abs(shown - image).max() <= 1
-    (events,) = (tmp_path / "tensorboard").iterdir()
-    assert b"pictures" in events.read_bytes()
+
+
+def test_pictures_and_metrics_of_all_epochs_lie_in_one_event_file(tmp_path):
+    images = np.zeros((3, 8, 8, 1), "uint8")
+    model = autoencoder()
+    for start in (0, 3):
+        with MetricsLog(tmp_path, start) as log:
+            watch = Pictures(tmp_path, images, model.pictures, range(1, 7))
+            callbacks = [watch, log]
+            model.fit(
+                images,
+                initial_epoch=start,
+                epochs=start + 3,
+                batch_size=3,
+                verbose=0,
+                callbacks=callbacks,
+            )
+    files = sorted((tmp_path / "tensorboard").iterdir())
+    assert len(files) == 2  # one for each start
+    found = [
+        (event.step, value.tag)
+        for file in files
+        for event in tf.compat.v1.train.summary_iterator(str(file))
+        for value in event.summary.value
+    ]
+    for tag in ("pictures", "loss"):
+        assert [step for step, name in found if name == tag] == [1, 2, 3, 4, 5, 6]
