@@ -1,28 +1,62 @@
 """How is a teacher kept beside its student? As a second copy that follows it."""
 
+import re
+
 import keras
 import tensorflow as tf
 
 from semivit_tf.methods.ema_teacher import EMATeacher, moving_average
 
+_REGISTER = "`@keras.saving.register_keras_serializable()`"
+
 
 def twin(network, name):
-    """Builds a network from another's configuration and copies its weights."""
+    """Builds a network from another's configuration and copies its weights.
+
+    Keras finds classes by name when it rebuilds them. Those of the network itself are
+    known here, so they need not be registered.
+    """
+    backbone = type(network.backbone).__name__
     try:
-        other = type(network).from_config({**network.get_config(), "name": name})
+        with keras.saving.custom_object_scope(_unregistered_classes(network)):
+            other = type(network).from_config({**network.get_config(), "name": name})
     except (TypeError, NotImplementedError) as error:
+        missing = re.search(r"Could not locate (?:class|function) '(.+?)'", str(error))
+        if missing:
+            raise ValueError(
+                "`backbone` should use registered classes and functions, because the "
+                f"teacher is a second copy of it. Decorate {missing[1]} with "
+                f"{_REGISTER}. Received: {backbone}"
+            ) from error
         raise ValueError(
             "`backbone` should be rebuildable from `get_config()`, because the teacher "
-            f"is a second copy of it. Received: {type(network.backbone).__name__}"
+            f"is a second copy of it. Received: {backbone}"
         ) from error
     shapes = [tuple(weight.shape) for weight in network.weights]
     if not shapes or shapes != [tuple(weight.shape) for weight in other.weights]:
         raise ValueError(
             "`backbone` should have the same weights when rebuilt from `get_config()`. "
-            f"Received: {type(network.backbone).__name__}"
+            f"Received: {backbone}"
         )
     other.set_weights(network.get_weights())
     return other
+
+
+def _unregistered_classes(network):
+    """Returns the classes of a network's layers that Keras does not know, by name."""
+    classes = {}
+    for layer in network._flatten_layers():
+        found = type(layer)
+        name = keras.saving.get_registered_name(found)
+        if name != found.__name__ or found.__module__.partition(".")[0] == "keras":
+            continue
+        if classes.setdefault(name, found) is not found:
+            raise ValueError(
+                "`backbone` should not have two unregistered classes of one name. "
+                f"Decorate them with {_REGISTER}. Received: "
+                f"{classes[name].__module__}.{name}, {found.__module__}.{name}"
+            )
+    return classes
 
 
 class MovingTeacher:
