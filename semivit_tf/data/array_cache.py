@@ -1,4 +1,4 @@
-"""Where is an array kept that takes long to make? In the user's cache folder."""
+"""Arrays that take long to compute, kept in the user's cache folder."""
 
 import os
 import pathlib
@@ -9,15 +9,15 @@ from semivit_tf.whole_file import whole_path
 
 
 def cached_array(name, make, is_right):
-    """Returns the array of a name: the one kept, or else a new one, which is then kept.
+    """Returns the cached array of a name, or computes and caches it.
 
-    A cache that cannot be written does not matter, nor what is wrong with one that was.
+    A cache that cannot be read or written is no error: the array is computed again.
 
     Args:
-        name: String. Path in the cache folder, without its ending; it should change
-            with all that the array depends on.
+        name: String. Path in the cache folder, without its suffix. It should change
+            with everything that the array depends on.
         make: Function without arguments that returns the array.
-        is_right: Function of the kept array: may it be used?
+        is_right: Function of the cached array that returns whether it may be used.
     """
     try:
         path = _folder() / f"{name}.npy"
@@ -25,13 +25,13 @@ def cached_array(name, make, is_right):
             kept = np.lib.format.read_array(file, allow_pickle=False)
         if is_right(kept):
             return kept
-    except Exception:  # Whatever is wrong with it, it can be made again.
+    except Exception:  # Missing or damaged: it is computed again.
         pass
     array = make()
     try:
         with whole_path(_folder() / f"{name}.npy") as aside, open(aside, "wb") as file:
             np.lib.format.write_array(file, array, allow_pickle=False)
-    except (OSError, RuntimeError):  # A full or read-only disk, nobody's home.
+    except (OSError, RuntimeError):  # A full or read-only disk, or no home folder.
         pass
     return array
 

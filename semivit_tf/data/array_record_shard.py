@@ -1,6 +1,6 @@
-"""Where in the records of an ArrayRecord file do its images lie, and how is one read?
+"""Images and labels in the records of an ArrayRecord file.
 
-Records are compressed one by one, so a label is known when its record has been read.
+Records are compressed one by one, so finding a label takes reading its record.
 """
 
 import functools
@@ -10,7 +10,7 @@ import numpy as np
 
 from semivit_tf.data.example_proto import image_and_label
 
-_OPEN_FILES = 512  # Of the 1024 that a process may usually have; ImageNet has as many.
+_OPEN_FILES = 512  # A process may usually open 1024; ImageNet has as many shards.
 
 
 def scan(path, count, image, label):
@@ -59,7 +59,7 @@ def read(path, position, start, size):
 
 
 def _open_reader(path):
-    # A file that was replaced is another one.
+    # The time is part of the cache's key, so a replaced file is opened again.
     return _reader(path, os.stat(path).st_mtime_ns)
 
 
@@ -71,7 +71,7 @@ def _record(path, reader, number):
         raise ValueError(f"{path} cannot be read: {error}") from None
 
 
-# A file is closed when no thread uses it any more after it left the cache.
+# A reader that left the cache closes its file once no thread uses it any more.
 @functools.lru_cache(_OPEN_FILES)
 def _reader(path, version):
     del version

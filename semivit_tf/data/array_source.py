@@ -43,7 +43,7 @@ class ArraySource:
         return self.images.shape[1:]
 
     def name(self, index):
-        """Returns what to call the image when something is wrong with it."""
+        """Returns the image's name for error messages."""
         return f"image {index}"
 
     def names(self):

@@ -1,4 +1,4 @@
-"""What should a person know about their images before a run of days?
+"""A report on a set of images, to be read before a run of days.
 
 How many there are of each class and part, which cannot be read, which occur twice, and
 above all which test and validation images also occur in training: a model knows those
@@ -15,13 +15,13 @@ from semivit_tf.data.duplicates import (
 
 TRAINING, HELD_OUT = ("labeled", "unlabeled"), ("validation", "test")
 PARTS = (*TRAINING, *HELD_OUT, "excluded")
-_CROWD = 32  # a group beyond this is all one: its pairs are not all known
+_CROWD = 32  # in a larger group not all pairs are known: it is taken as a whole
 
 
 def check_report(labels, class_names, parts, names, scans):
-    """Says what is wrong, and what is worth knowing, of a set of images.
+    """Reports what is wrong with a set of images, and what is worth knowing.
 
-    Training and test images come together, so that they are compared.
+    Training and test images are passed together, so that they are compared.
 
     Args:
         labels: Integer array `[N]`; -1 where unknown.
@@ -39,7 +39,7 @@ def check_report(labels, class_names, parts, names, scans):
     counts = len(labels), len(parts), len(names), sum(map(len, scans))
     if len(set(counts)) > 1:
         raise ValueError(
-            "There should be as many `labels`, `parts`, `names` and scanned images. "
+            "There should be as many `labels` as `parts`, `names` and scanned images. "
             f"Received: {', '.join(map(str, counts))}"
         )
     unknown = set(parts) - set(PARTS)
@@ -94,7 +94,7 @@ class _Images:
         }
 
     def group(self, indices):
-        """Returns a group of duplicates; excluded images are in it but in no part."""
+        """Returns a group of duplicates; `parts` does not count excluded images."""
         known = {int(label) for label in self.labels[indices] if label >= 0}
         present = set(self.parts[indices])
         return {
@@ -121,7 +121,7 @@ def _exact_partners(images, groups):
 
 
 def _near_partners(images, pairs, exact, groups):
-    """Returns the same as `_exact_partners`, of near-duplicates."""
+    """Does for near-duplicates what `_exact_partners` does."""
     copies = {int(group[0]): group for group in exact}
     partners = {}
     for pair in pairs.tolist():
@@ -210,7 +210,7 @@ def _unreadable(images, scans):
 
 
 def _turned(scans):
-    """Returns how many images have each EXIF orientation but the upright one."""
+    """Returns how many images have each EXIF orientation other than upright."""
     orientations = np.concatenate([scan.orientations for scan in scans])
     counts = np.bincount(orientations, minlength=9)
     return {str(k): int(counts[k]) for k in range(2, 9) if counts[k]}

@@ -88,7 +88,7 @@ def _describe_turned(turned):
     if not turned:
         return ""
     kinds = ", ".join(f"{count:,} of orientation {k}" for k, count in turned.items())
-    return f"EXIF wants images turned, which is not done here: {kinds}."
+    return f"EXIF orientations, which training ignores: {kinds}."
 
 
 def _describe_counts(report):

@@ -1,6 +1,6 @@
-"""Which images does a table list?
+"""Images listed in a table.
 
-Columns: `path`, relative to the table; `label`, empty where unknown; and, if you like,
+Columns: `path`, relative to the table; `label`, empty where unknown; and optionally
 `split` (train, val, test or unlabeled; train by default) and `group`.
 """
 

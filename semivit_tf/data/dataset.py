@@ -1,4 +1,4 @@
-"""What does `load_dataset` return? Sources, their split, and their batches."""
+"""A data set as `load_dataset` returns it: its sources, their split and batches."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from semivit_tf.data.loaders import load_parts
 from semivit_tf.data.views import Views
 
 _PHOTO_SIZE = 224
-_LOCAL_SIDE = 96  # of crops of an image of that size
+_LOCAL_SIDE = 96  # of local crops of such a photograph
 
 
 class Dataset:
@@ -23,14 +23,14 @@ class Dataset:
         parts: `Parts`.
         split: `LabelSplit` of `parts.train`.
         seed: Integer for order and augmentation.
-        image_size: Optional integer or `(H, W)`. Defaults to the images' size where
-            they have one, else 224.
-        labeled_as_unlabeled: Bool. Whether labelled images are used without their
-            labels, too.
-        central_share: Optional float. Which part of an image is looked at when it is
+        image_size: Optional integer or `(H, W)`. Defaults to the images' size if all
+            have the same, else 224.
+        labeled_as_unlabeled: Bool. Whether labelled images are also used without their
+            labels.
+        central_share: Optional float. Which share of an image is seen when it is
             evaluated or served, see `central_view`. By default 0.875 for photographs
             of up to 224 pixels, as published, else 1.
-        augmentation: See `create_policies`, as are all further ones.
+        augmentation: See `create_policies`; so are the further options.
         **options: Such as `strength`, `rand_augment`, `erasing`, `strong_layer`.
     """
 
@@ -69,7 +69,7 @@ class Dataset:
         )
 
     def views_with(self, *, seed=None, **options):
-        """Returns the views of training images, with some options of their own.
+        """Returns the views of training images, with other options.
 
         Args:
             seed: Optional integer. Defaults to that of the data set.
@@ -104,7 +104,7 @@ class Dataset:
         )
 
     def local_size(self, multiple=1):
-        """Returns `(h, w)` of local crops: 96 for 224 pixels, likewise for others.
+        """Returns `(h, w)` of local crops: 96 at 224 pixels, else in proportion.
 
         Args:
             multiple: Integer that divides the sides, such as the size of a patch.

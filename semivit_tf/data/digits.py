@@ -11,7 +11,7 @@ TEST_IMAGES = 359
 
 
 def load_digits(data_dir=None, class_names=None):
-    """Returns the fixed training (1,438) and test (359) images; nothing is read."""
+    """Returns the fixed 1,438 training and 359 test images."""
     if data_dir is not None:
         raise ValueError(f"The digits need no `data_dir`. Received: {data_dir!r}")
     digits = sklearn_digits()

@@ -1,14 +1,15 @@
-"""Which images are the same picture, byte for byte or made again from one another?
+"""Images that show the same picture, pixel for pixel or after resizing and compression.
 
 Exact duplicates have the same decoded pixels. Near-duplicates are one picture in other
 sizes (down to about half), formats or JPEG qualities (60 and better). They are found in
-three steps, none of which looks at all pairs:
+three steps, none of which compares all pairs:
 
 1. A fingerprint of every image: the 8 x 8 slowest waves (DCT) of its grey 16 x 16
    thumbnail, in grey levels, and the tints of a 4 x 4 thumbnail.
 2. Candidates: up to 32 nearest neighbours in a k-d tree over the 16 directions in which
-   fingerprints without brightness and contrast differ most. To leave directions out
-   makes no distance longer: a near pair is lost only in a crowd of more than 32.
+   fingerprints without brightness and contrast differ most. Leaving directions out
+   never makes a distance longer, so a near pair is missed only where an image has more
+   than 32 neighbours that are as near.
 3. A pair counts when the difference of its waves, relative to their contrast, is at
    most a fifth of the distance from either image to the closest 1 % of other pictures
    (within 0.04 and 0.15), and tints differ by at most 5 levels. So what is near depends
@@ -19,12 +20,12 @@ A plain image (a contrast below 1 level) has no near-duplicates, only exact ones
 mirrored, rotated and grey copies are not looked for.
 
 Measured by experiments/benchmarks/duplicates.py: of 600 pieces (64 to 300 pixels) of
-two photographs, made again in a random size down to half and a quality from 60, 99 %
+two photographs, resized down to half at most and compressed at a quality from 60, 99 %
 were found; of 32 x 32 pieces 55 %, which are plain sky more often than larger ones; of
 Fashion-MNIST (28 x 28) 65 %, or 76 % at a size of 0.8 and more. Ten times 2,000 random
 images of Fashion-MNIST gave one pair, all 70,000 gave 101: by eye nearly all one
 product in the same pose, 27 of them across training and test images. No two of them
-have the same pixels. To search 100,000 made-up images took 2 s on two cores, 1.3
+have the same pixels. Searching 100,000 made-up images took 2 s on two cores, 1.3
 million 190 s and 0.5 GB.
 """
 
@@ -69,7 +70,7 @@ def make_thumbnails(images):
 
 
 def make_fingerprints(thumbnails):
-    """Returns what resizing and compressing leave nearly as it is.
+    """Returns fingerprints, which resizing and compression hardly change.
 
     Args:
         thumbnails: float32 array `[B, 16, 16, 3]`.
@@ -110,15 +111,15 @@ def near_duplicates(fingerprints, exact=(), usable=None, threads=-1):
     """Finds the pairs of images that are versions of one picture.
 
     Args:
-        fingerprints: float16 array `[N, 96]` of `fingerprint`.
+        fingerprints: float16 array `[N, 96]`, see `make_fingerprints`.
         exact: Groups of `exact_duplicates`. The first of a group stands for it.
         usable: Optional bool array `[N]`; the others are in no pair.
-        threads: Integer. How many threads search; -1 for all processors.
+        threads: Integer. How many threads search; -1 for one per CPU.
 
     Returns:
         Tuple `(pairs, distances)`: int64 array `[P, 2]`, sorted, smaller index first,
         and how different the two are, relative to their contrast, float32 array `[P]`.
-        In a crowd of alike images each comes with its nearest 32 only.
+        Where many images are alike, each is paired with its nearest 32 only.
     """
     fingerprints = np.asarray(fingerprints)
     if fingerprints.ndim != 2 or fingerprints.shape[1] != FINGERPRINT_SIZE:
@@ -133,7 +134,7 @@ def near_duplicates(fingerprints, exact=(), usable=None, threads=-1):
     members = members[first[members]]
     members = members[_contrast(fingerprints[members]) >= SMALLEST_CONTRAST]
 
-    # Equal fingerprints are joined first: a tree of many equal points is no tree.
+    # Equal fingerprints are paired first: a k-d tree cannot separate equal points.
     equal = _equal_rows(fingerprints, members)
     joined = [np.stack([np.full(len(g) - 1, g[0]), g[1:]], 1) for g in equal]
     members = np.setdiff1d(members, [index for g in equal for index in g[1:]])
@@ -149,7 +150,7 @@ def near_duplicates(fingerprints, exact=(), usable=None, threads=-1):
 
 
 def duplicate_groups(pairs, exact=()):
-    """Joins pairs, and the exact duplicates of their images, to groups.
+    """Joins pairs, and the exact duplicates of their images, into groups.
 
     Args:
         pairs: Integer array `[P, 2]` of `near_duplicates`.
@@ -157,7 +158,7 @@ def duplicate_groups(pairs, exact=()):
 
     Returns:
         List of sorted integer arrays, by first index. Two images of a group may be
-        linked by others only.
+        linked only through others.
     """
     copies = {int(group[0]): group for group in exact}
     ids, ends = np.unique(pairs, return_inverse=True)
@@ -251,9 +252,9 @@ def _search(fingerprints, threads):
 
 
 def _crowds(points, fingerprints):
-    """Joins images to the first in their place, where very many are almost the same.
+    """Pairs images with the first of their cell, where very many are almost the same.
 
-    No tree tells them apart: without this, time grows with their number squared.
+    A k-d tree cannot separate them: its time would grow with their number squared.
 
     Returns:
         List of `(pairs [P, 2], distances [P])`; no image is the second of two pairs.

@@ -1,4 +1,4 @@
-"""A set of images that stay encoded, as in their files, until they are looked at."""
+"""Images that stay encoded, as in their files, until they are used."""
 
 import numpy as np
 
@@ -6,13 +6,13 @@ import numpy as np
 class EncodedSource:
     """Random access by index to the contents of image files of any size.
 
-    A subclass says where contents come from.
+    A subclass says where the contents come from.
 
     Args:
         labels: Integer array `[N]`; -1 where unknown.
         class_names: Sequence of K strings.
         groups: Optional integer array `[N]`. Images of one group (a person, a product)
-            must not be used to compare what was learned from the others.
+            are kept together: all for training, or all for validation.
     """
 
     image_shape = (None, None, 3)
@@ -26,7 +26,7 @@ class EncodedSource:
         return len(self.labels)
 
     def name(self, index):
-        """Returns what to call the image when something is wrong with it."""
+        """Returns the image's name for error messages."""
         raise NotImplementedError
 
     def names(self):

@@ -1,7 +1,7 @@
-"""Where in a serialized `tf.train.Example` do its image and its label lie?
+"""Positions of the image and the label in a serialized `tf.train.Example`.
 
-Walking over the fields finds the label beside an image without reading the image, so
-the labels of a large data set are known before all of it has been read once.
+Walking over the fields finds the label without reading the image, so the labels of a
+large data set are found without reading all of it.
 
 Reference: Protocol Buffers Documentation, "Encoding".
 """
@@ -30,7 +30,7 @@ def image_and_label(read, start, stop, image, label):
         label, -1 if the example has none.
 
     Raises:
-        ValueError: if this is no example, or has no such image.
+        ValueError: If this is not an example, or has no such image.
     """
     found = {}
     for features in _messages(read, start, stop, _FEATURES):

@@ -23,7 +23,7 @@ class FileSource(EncodedSource):
         super().__init__(labels, class_names, groups)
         self.root = os.fspath(root)
         self._start = os.fsencode(self.root) + b"/"
-        # Bytes, as a file's name need not be text.
+        # Bytes, because the name of a file need not be valid text.
         self._paths = tf.constant([os.fsencode(path) for path in paths], tf.string)
 
     def name(self, index):
@@ -41,7 +41,7 @@ def _readable(path):
 
 
 def numbered_groups(names):
-    """Returns an integer for each different name; an empty name is alone in a group."""
+    """Returns an integer for each different name; an empty one is a group itself."""
     names = np.asarray(names, dtype=str)
     _, numbers = np.unique(names, return_inverse=True)
     alone = names == ""

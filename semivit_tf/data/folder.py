@@ -1,4 +1,4 @@
-"""Which images lie in a folder, and of which class is each?
+"""Images in a folder, and their classes.
 
     train/<class>/...   labelled images; without `train/`, the class folders themselves
     val/<class>/...     optional, also `valid` or `validation`
@@ -23,7 +23,7 @@ _NAMES = {
     "test": ("test",),
     "unlabeled": ("unlabeled", "unlabelled"),
 }
-# Some cannot be decoded: they are images all the same, and the check will name them.
+# TensorFlow cannot decode some of these; the check lists them by name.
 _IMAGES = tuple(
     ".jpg .jpeg .jpe .jfif .png .gif .bmp .tif .tiff .webp .heic .heif .avif".split()
 )
@@ -39,10 +39,10 @@ def _begins_like_an_image(path):
 
 
 def list_images(folder):
-    """Returns the sorted relative paths of images, and of files that are none.
+    """Returns the sorted relative paths of images, and those of other files.
 
-    A file of a known suffix, in upper or lower case, is an image; of another one, it is
-    looked at. Hidden files are passed over.
+    A file is an image if its suffix, in upper or lower case, is one of images, or if it
+    begins like an image. Hidden files are skipped.
     """
     images, others = [], []
     for parent, folders, files in sorted(os.walk(folder, followlinks=True)):
@@ -74,7 +74,7 @@ def _list_classes(root, part, classes=None):
     unknown = [name for name in found if classes is not None and name not in classes]
     if unknown:
         raise ValueError(
-            f"{folder} has folders of classes that train/ has not: {', '.join(unknown)}"
+            f"{folder} has folders of classes that train/ lacks: {', '.join(unknown)}"
         )
     classes = found if classes is None else classes
     paths, labels, others = [], [], []
@@ -107,7 +107,7 @@ def load_folder(data_dir, class_names=None):
         )
     if not paths:
         raise ValueError(
-            f"{data_dir} has {len(classes)} class folders and not one image in them"
+            f"{data_dir} has {len(classes)} class folders but no image in them"
         )
     given = []
     if "validation" in present:

@@ -1,4 +1,4 @@
-"""How are the files of the MNIST family read? `<part>-images-idx3-ubyte`, or `.gz`."""
+"""IDX files, as of the MNIST family: `<part>-images-idx3-ubyte`, or `.gz`."""
 
 import gzip
 import pathlib
@@ -19,7 +19,9 @@ def read_idx(path):
     except (EOFError, gzip.BadGzipFile) as error:
         raise ValueError(f"{path} is broken: {error}") from error
     if len(content) < 4 or content[:3] != b"\x00\x00\x08":
-        raise ValueError(f"{path} should be an IDX file of bytes. Received: another")
+        raise ValueError(
+            f"{path} should be an IDX file of bytes. Received: another format"
+        )
     axes = content[3]
     shape = (
         struct.unpack_from(f">{axes}I", content, 4)

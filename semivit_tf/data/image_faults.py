@@ -1,11 +1,11 @@
-"""Why can a file not be used as an image, in words for whoever has the file?"""
+"""Reasons why a file cannot be used as an image, for the person who has the file."""
 
 import re
 
 import numpy as np
 import tensorflow as tf
 
-# What TensorFlow decodes, then what else is met in image folders: name, offset, bytes.
+# What TensorFlow decodes, and what else is found in image folders: name, offset, bytes.
 _DECODED = (
     ("JPEG", 0, b"\xff\xd8\xff"),
     ("PNG", 0, b"\x89PNG"),
@@ -50,8 +50,8 @@ def _kind(contents, table):
 
 
 def why_unread(error):
-    """Returns the reason in an error of reading a file, in one line."""
-    # TensorFlow tells errors of Python functions by their tracebacks.
+    """Returns why a file could not be read, in one line."""
+    # TensorFlow reports an error in a Python function with its whole traceback.
     message = re.sub(r"\{\{.*?\}\} |\[\[.*|\[Op:.*", "", str(error))
     python = re.findall(r"^(?:\w+\.)*(\w+Error: .+)", message, re.MULTILINE)
     lines = python or [line.strip() for line in message.splitlines() if line.strip()]
@@ -66,7 +66,7 @@ def why_unread(error):
 
 
 def why_not_decoded(contents):
-    """Returns why bytes that no decoder takes are no image, in one line."""
+    """Returns why bytes could not be decoded, in one line."""
     if not contents:
         return "empty file"
     kind = _kind(contents, _DECODED)
@@ -86,7 +86,7 @@ def why_not_decoded(contents):
 
 
 def _is_cut(kind, contents):
-    """Whether the end of a file is missing, as far as its format says where that is."""
+    """Returns whether the end of a file is missing, where its format tells."""
     end = contents.rstrip(b"\0\r\n")
     if kind == "JPEG":
         return not end.endswith(b"\xff\xd9")
@@ -106,7 +106,7 @@ def _bits(contents):
 
 
 def has_color_table(contents):
-    """Returns whether it is a BMP of 8 bits whose numbers are not grey levels."""
+    """Returns whether bytes are an 8-bit BMP whose values are not grey levels."""
     if not contents.startswith(b"BM") or _bits(contents) != 8:
         return False
     start = 14 + int.from_bytes(contents[14:18], "little")
@@ -117,7 +117,7 @@ def has_color_table(contents):
 
 
 def jpeg_orientation(contents):
-    """Returns how a viewer turns a JPEG, 1 to 8 as EXIF counts; 1 is not at all.
+    """Returns the EXIF orientation of a JPEG, 1 to 8; 1 is upright.
 
     Args:
         contents: Bytes of a file; of another format the answer is 1.

@@ -1,10 +1,9 @@
-"""What is wrong with a set of images, and what is known of each after one look at it?
+"""One pass over a set of images: which cannot be used, and what is known of the others.
 
-`scan` reads and decodes every image once. An image of any size leaves 221 bytes: its
-height and width, why it cannot be used if it cannot, a digest of its pixels, the
-fingerprint of `duplicates.py`, and how a viewer would turn it (EXIF orientation), which
-nobody does in training. Of JPEGs of 500 x 375 pixels one thread looks at about 340 a
-second, two at 570.
+`scan` reads and decodes every image once and keeps 221 bytes of it: its height and
+width, why it cannot be used if so, a digest of its pixels, the fingerprint of
+`duplicates.py`, and its EXIF orientation, which training ignores. One thread scans
+about 340 JPEGs of 500 x 375 pixels a second, two threads 570.
 """
 
 import concurrent.futures
@@ -36,7 +35,14 @@ from semivit_tf.whole_file import whole_path
 DIGEST_SIZE = 16
 _FORMAT = "semivit_tf image scan 1"
 _CHUNK_IMAGES, _CHUNK_BYTES = 64, 2**22
-_NO_SCAN = AttributeError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile
+_NOT_A_SCAN = (
+    AttributeError,
+    EOFError,
+    KeyError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,11 +50,11 @@ class ImageScan:
     """What is known of N images. Those that cannot be used have height 0.
 
     Args:
-        identity: uint8 array `[16]`, made of the names, or of the pixels in memory.
+        identity: uint8 array `[16]`, a digest of the names, or of pixels in memory.
         heights: int32 array `[N]`.
         widths: int32 array `[N]`.
-        orientations: uint8 array `[N]`. EXIF, 1 where the image is upright or silent.
-        digests: uint8 array `[N, 16]`, equal where pixels are.
+        orientations: uint8 array `[N]`. As of EXIF; 1 is upright or unknown.
+        digests: uint8 array `[N, 16]`, equal for equal pixels.
         fingerprints: float16 array `[N, 96]`.
         reason_numbers: int32 array `[N]` of positions in `reasons`.
         reasons: Sequence of strings, the first of which is empty.
@@ -86,11 +92,11 @@ class ImageScan:
 
         Args:
             path: Path.
-            source: Optional source that the scan should be of: as many images of the
-                same names. What files hold may have changed all the same.
+            source: Optional source that the scan should be of, by the number and the
+                names of its images. Changed contents of files are not noticed.
 
         Raises:
-            ValueError: Where the file is something else, or a scan of something else.
+            ValueError: If the file is not a scan, or one of other images.
         """
         try:
             with np.load(path, allow_pickle=False) as arrays:
@@ -99,7 +105,7 @@ class ImageScan:
                 raise KeyError("format")
             reasons = tuple(fields.pop("reasons").tolist())
             scan = cls(**fields, reasons=reasons)
-        except _NO_SCAN as error:
+        except _NOT_A_SCAN as error:
             raise ValueError(
                 f"`path` should be a file that `ImageScan.save` wrote. Received: {path}"
             ) from error
@@ -112,7 +118,7 @@ class ImageScan:
             if not np.array_equal(scan.identity, _identity(source)):
                 raise ValueError(
                     f"{path} should hold a scan of these {len(source)} images. "
-                    "Received: a scan of as many others"
+                    "Received: a scan of other images"
                 )
         return scan
 
@@ -122,8 +128,8 @@ def scan(source, progress=None, threads=None):
 
     Args:
         source: `EncodedSource` or `ArraySource`.
-        progress: Optional function `(done, total)`, called now and then.
-        threads: Optional integer; defaults to the number of processors.
+        progress: Optional function `(done, total)`, called after each chunk.
+        threads: Optional integer; defaults to the number of CPUs.
 
     Returns:
         An `ImageScan`.
@@ -170,9 +176,9 @@ def _identity(source):
 
 
 def _look_at_arrays(source, found):
-    """Returns `(look, size)`: what fills `found` for a range, and how long that may be.
+    """Returns `(look, size)`: a function of a range of indices, and its largest length.
 
-    `look` returns the reasons why images cannot be used.
+    `look` fills `found` and returns why each image cannot be used, or "".
     """
     if source.image_shape[-1] not in (1, 3):
         raise ValueError(
@@ -192,7 +198,7 @@ def _look_at_arrays(source, found):
 
 
 def _look_at_files(source, found):
-    """Returns the same as `_look_at_arrays`, of encoded images."""
+    """Does for encoded images what `_look_at_arrays` does for arrays."""
     read = tf.function(source.contents).get_concrete_function(
         tf.TensorSpec((), tf.int64)
     )
@@ -206,11 +212,11 @@ def _look_at_files(source, found):
         try:
             image = decode(contents)
         except (tf.errors.ResourceExhaustedError, MemoryError):
-            return "too large for the memory"
+            return "too large for memory"
         except tf.errors.OpError:
             return why_not_decoded(known)
         if has_color_table(known):
-            return "BMP with a colour table, of which TensorFlow shows the numbers"
+            return "BMP with a colour table, which TensorFlow ignores"
         pixels = np.asarray(memoryview(image))  # `numpy()` would copy them
         found.heights[index], found.widths[index] = pixels.shape[:2]
         found.orientations[index] = jpeg_orientation(known)
@@ -219,7 +225,7 @@ def _look_at_files(source, found):
         return ""
 
     def look(chunk):
-        # Of what cannot be read, thumbnail and fingerprint stay zero.
+        # The thumbnail and fingerprint of an unreadable image stay zero.
         small = np.zeros((len(chunk), *THUMBNAIL_SHAPE), "float32")
         reasons = [look_at_one(*pair) for pair in zip(chunk, small, strict=True)]
         found.fingerprints[chunk.start : chunk.stop] = make_fingerprints(small)

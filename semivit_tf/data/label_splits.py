@@ -1,4 +1,4 @@
-"""Which images are labelled, which unlabelled, and which are kept for validation?"""
+"""Splits of training images: labelled, unlabelled, and kept for validation."""
 
 import csv
 import dataclasses
@@ -126,14 +126,14 @@ def split_labels(
         labels_per_class: Integer. Labelled images in each class.
         label_fraction: Float in (0, 1]. Instead: `max(1, round(fraction * size))` of
             each class. With neither, everything is labelled.
-        validation_per_class: Integer. Further images of each class, whose labels are
-            used to compare and never to learn.
+        validation_per_class: Integer. Further images of each class, used to compare
+            models and never to train them.
         seed: Integer.
         labeled: Optional indices that are labelled, instead of choosing any.
         unlabeled: Optional indices that may be unlabelled; by default, all others.
-        validation: Indices that were put aside for validation beforehand.
-        groups: Optional integer array `[N]`. Whole groups go to validation, at least
-            as many as are asked for, and their images are not used otherwise.
+        validation: Indices that the data set itself keeps for validation.
+        groups: Optional integer array `[N]`. Whole groups go to validation, until
+            there are enough images, and their images are not used otherwise.
         excluded: Indices that are not used at all.
 
     Returns:
@@ -180,7 +180,7 @@ def _usable(count, excluded, validation, groups):
 
 
 def _joined(chosen):
-    """Returns the indices chosen of all classes, of which there may be none."""
+    """Returns the indices chosen in all classes; there may be no classes."""
     return np.concatenate([np.empty(0, np.int64), *chosen])
 
 
@@ -196,7 +196,7 @@ def _validation(members, free, groups, count):
 
 
 def _last(name, members, groups, count):
-    """Returns the last members of a class: `count`, or whole groups of no fewer."""
+    """Returns the last `count` members of a class, or more to complete groups."""
     if len(members) < count:
         raise ValueError(
             f"Class {name!r} has {len(members)} images, too few for {count} validation "

@@ -1,4 +1,4 @@
-"""Which loader reads a data set of a name?"""
+"""The loader of each data set, by name."""
 
 import numpy as np
 

@@ -1,7 +1,7 @@
-"""How are arrays in an `.npz` file read?
+"""Images and labels in an `.npz` file.
 
 Images are called `x_train` or `train_images`, labels `y_train` or `train_labels`; the
-same with `test`, `val` and `unlabeled`. All but the training arrays may be missing.
+same with `test`, `val` and `unlabeled`. Only the training images are required.
 """
 
 import pathlib

@@ -1,4 +1,4 @@
-"""In which order do the images of a run come? By (seed, pass), and from any position.
+"""The order of a run's images, by (seed, pass) and from any position.
 
 A stream of images is an endless sequence of passes over its indices, each pass in an
 order of its own. Position p lies in pass p // n, so a stream starts anywhere at once.

@@ -1,4 +1,4 @@
-"""What does a loader find? One source to learn from, and one to report on."""
+"""What a loader returns: one source to learn from, and one to report on."""
 
 import dataclasses
 import typing
@@ -15,13 +15,13 @@ class Parts:
     """The sources of a data set.
 
     Attributes:
-        train: All images that may be used before the end: labelled, without labels,
-            and those that were put aside for validation.
+        train: All images but the test images: labelled, without labels, and those
+            that the data set keeps for validation.
         test: Images to report on, or None.
-        validation: Indices in `train` that were put aside for validation.
+        validation: Indices in `train` of the images kept for validation.
         bad: Indices in `train` that cannot be used.
         bad_test: Indices in `test` that cannot be used.
-        ignored: Names of files that are no images.
+        ignored: Names of files that are not images.
     """
 
     train: typing.Any

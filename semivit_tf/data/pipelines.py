@@ -1,4 +1,4 @@
-"""Which streams of batches do the stages learn from?
+"""The streams of batches that the stages learn from.
 
 Every training stream is endless and starts at any step: give `steps_per_epoch` to
 `fit`. Of every batch, a worker may take its `shard`, see `index_batches`.
@@ -12,15 +12,15 @@ from semivit_tf.data.order import index_batches
 
 _BATCHES_AHEAD = 2
 _LABELED_ORDER, _UNLABELED_ORDER, _PRETRAIN_ORDER = 11, 12, 13
-# What a caller may ask for, and which of the `Views` that is.
+# What a caller may ask for, and the name of that view in `Views`.
 _LABELED_VIEWS = {"labeled": "labeled", "weak": "labeled_weak"}
 _UNLABELED_VIEWS = ("weak", "strong", "weak2", "strong2")
 
 
 def untuned(dataset):
-    """Turns tf.data's tuner off: every parallel step gets a thread a processor.
+    """Turns tf.data's tuner off: every parallel step gets one thread per CPU.
 
-    Whoever ends a tuned stream waits, up to a minute, until the tuner wakes up.
+    Ending a tuned stream waits for the tuner, up to a minute (TensorFlow 2.21).
     """
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -48,7 +48,7 @@ def crop_batches(views, indices, batch_size, start_step=0, shard=(0, 1)):
 
     Returns:
         Dataset of dicts: `global` `[B, 2, H, W, C]` and, if there are any, `local`
-        `[B, V, h, w, C]`. The images come first, so replicas share them out.
+        `[B, V, h, w, C]`. Axis 0 is that of images, so that replicas can share them.
     """
     order = index_batches(
         indices, batch_size, (views.seed, _PRETRAIN_ORDER), start_step, shard
@@ -152,7 +152,7 @@ def semi_supervised_batches(
 
 
 def evaluation_batches(source, indices, size, batch_size=256, share=1.0):
-    """Makes one pass of `(image [B, H, W, C], label [B])`, in order, as it is served.
+    """Makes one pass of `(image [B, H, W, C], label [B])`, in order, as when served.
 
     Args:
         source: `ArraySource` or `EncodedSource`.

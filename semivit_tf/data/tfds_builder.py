@@ -1,4 +1,4 @@
-"""What does a data set that TensorFlow Datasets (TFDS) prepared say about itself?"""
+"""What a data set that TensorFlow Datasets (TFDS) prepared says about itself."""
 
 import os
 
@@ -6,7 +6,7 @@ import tensorflow as tf
 
 
 def import_tfds():
-    """Imports TFDS, which few data sets need."""
+    """Imports TFDS, an optional package."""
     try:
         import tensorflow_datasets
     except ImportError:
@@ -17,7 +17,7 @@ def import_tfds():
 
 
 def open_builder(name, data_dir=None):
-    """Finds a prepared data set on disk, and there only.
+    """Opens a data set that was prepared on disk; nothing is downloaded.
 
     Args:
         name: String as for `tfds.load`.
@@ -27,7 +27,7 @@ def open_builder(name, data_dir=None):
         A `tfds.core.DatasetBuilder`.
     """
     import_tfds()
-    # `tfds.builder` would start from code, and ask the network about missing data.
+    # `tfds.builder` would look for the data set's code, and on the network.
     from tensorflow_datasets.core.read_only_builder import builder_from_files
     from tensorflow_datasets.core.registered import DatasetNotFoundError
 
@@ -41,7 +41,9 @@ def open_builder(name, data_dir=None):
             f"The TFDS data set {name!r} should have been prepared in {place}, by "
             f"`tfds build {name} --data_dir={place}`. Received: {_entries(place, name)}"
         ) from None
-    except Exception as error:  # Of many kinds: names and files can be wrong anyhow.
+    except (
+        Exception
+    ) as error:  # Wrong names and broken files raise errors of many kinds.
         reason = next(iter(str(error).splitlines()), "")
         raise ValueError(
             f"The TFDS data set {name!r} in {place} cannot be opened: "
@@ -50,7 +52,7 @@ def open_builder(name, data_dir=None):
 
 
 def title(builder):
-    """Returns what people call a data set: its name, and its configuration if any."""
+    """Returns a data set's name, with its configuration if it has one."""
     return "/".join(filter(None, (builder.info.name, builder.info.config_name)))
 
 
@@ -102,7 +104,7 @@ def _feature(builder, kind, preferred):
 
 
 def _entries(place, name):
-    """Says what lies where a data set, or else its versions, should be."""
+    """Returns what lies in the folder where the data set should be."""
     folder = os.path.join(place, name.split("/")[0].split(":")[0])
     if not os.path.isdir(folder):
         return f"no folder {folder}"

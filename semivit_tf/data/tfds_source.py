@@ -1,8 +1,8 @@
-"""How does an image data set that TensorFlow Datasets (TFDS) prepared become sources?
+"""Images of a data set that TensorFlow Datasets (TFDS) prepared, by index.
 
 Nothing is downloaded here: the data set must lie in `data_dir`. Images stay in its
-files and are read one by one, in any order; their places and the labels are found in
-one pass over the files, once, and kept in the user's cache folder.
+files and are read one by one, in any order. The first use finds their positions and
+labels in one pass over the files, and keeps them in the user's cache folder.
 """
 
 import bisect
@@ -19,8 +19,8 @@ from semivit_tf.data import array_record_shard, tfds_builder, tfrecord_shard
 from semivit_tf.data.array_cache import cached_array
 from semivit_tf.data.encoded_source import EncodedSource
 
-# Which split is which part of a data set. The images that ImageNet and iNaturalist call
-# `test` were published without labels.
+# Which split is which part of a data set. ImageNet and iNaturalist published their
+# `test` images without labels.
 RECIPES = {
     "cifar10": {"train": "train", "test": "test"},
     "cifar100": {"train": "train", "test": "test"},
@@ -40,7 +40,7 @@ _THREADS = 16
 
 @dataclasses.dataclass(frozen=True)
 class TFDSParts:
-    """The sources of one data set; None where it has no such part."""
+    """The sources of one data set; None where it lacks that part."""
 
     train: "TFDSSource"
     test: "TFDSSource"
@@ -51,8 +51,8 @@ class TFDSParts:
 def load_tfds(name, data_dir=None, progress=None):
     """Opens a prepared TFDS data set by name.
 
-    A data set without a row in `RECIPES` is read by its splits: `train`, `test` and, if
-    there is one, `validation`; `validation` is the test where there is no `test`.
+    A data set without a row in `RECIPES` is read by its splits `train`, `test` and, if
+    there is one, `validation`. Without `test`, `validation` holds the test images.
 
     Args:
         name: String as for `tfds.load`, such as `"cifar10"`,
@@ -80,11 +80,11 @@ class TFDSSource(EncodedSource):
     """Random access to the encoded images of one split, in the order of its files.
 
     Args:
-        builder: `tfds.core.DatasetBuilder` of a prepared data set. Of several image or
-            class features, `image` and `label` are meant.
+        builder: `tfds.core.DatasetBuilder` of a prepared data set. If it has several
+            image or class features, those called `image` and `label` are used.
         split: String. Name of a split.
-        progress: Optional function `(done, total)` that is told how many records were
-            scanned while labels are read for the first time.
+        progress: Optional function `(done, total)` of records, called while labels are
+            read for the first time.
     """
 
     def __init__(self, builder, split, progress=None):
@@ -116,7 +116,7 @@ class TFDSSource(EncodedSource):
         return tf.ensure_shape(contents, ())
 
     def _read(self, index):
-        # An IndexError would end a tf.data stream as if all were well.
+        # tf.data would take an IndexError for the end of the stream.
         if not 0 <= index < len(self):
             raise ValueError(
                 f"`index` should be in [0, {len(self)}). Received: {index}"
@@ -152,7 +152,7 @@ class TFDSSource(EncodedSource):
         )
 
     def _cache_name(self, builder, image, label):
-        """Returns a name that changes when the data set is another or made anew."""
+        """Returns a name that changes with the data set and with its files."""
         parts = [builder.info.full_name, image, label]
         for path, count in self._shards:
             status = os.stat(path)

@@ -1,9 +1,9 @@
-"""Where in a TFRecord file do its images lie, and how is one read?
+"""Images and labels in the records of a TFRecord file.
 
 A TFRecord file is a chain: each record is its length (8 bytes, low first), a checksum
-of the length (4), the data, and a checksum of the data (4). Hopping over the data from
-length to length gives what the format itself lacks, access by position. The checksums
-are not looked at.
+of the length (4), the data, and a checksum of the data (4). Skipping from length to
+length finds all records, which the format has no index of. The checksums are not
+verified.
 """
 
 import os
@@ -55,7 +55,7 @@ def read(path, position, start, size):
 
     Args:
         path: String.
-        position: Integer. Which record of the file; only `scan` needs to count.
+        position: Integer. Not used: `start` counts from the beginning of the file.
         start: Integer from the table of `scan`.
         size: Integer, likewise.
     """
@@ -66,7 +66,7 @@ def read(path, position, start, size):
 
 
 def _paged(file):
-    """Returns `read(start, size)` of a file: a page at a time, short pieces from it."""
+    """Returns `read(start, size)` of a file, which keeps the last page that it read."""
     page, page_start = b"", 0
 
     def read(start, size):

@@ -1,7 +1,7 @@
-"""How does an index become one or several views of its image?
+"""Decode and augment views by index.
 
-Images of files are decoded in the graph, no more of them than the views show; from
-there on the policies work, in native code, on as many threads as the pipeline has.
+Image files are decoded in the graph, no more of them than the views show. The policies
+then run in native code, on as many threads as the pipeline has.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ _FIRST_LOCAL_STREAM = 1000
 
 
 def stream(name):
-    """Returns the stream of a view's draws; `local1`, `local2`, ... go on and on."""
+    """Returns the number of a view's random stream; local views have theirs, too."""
     if name in _STREAMS:
         return _STREAMS[name]
     return _FIRST_LOCAL_STREAM + int(name.removeprefix("local"))
@@ -34,18 +34,18 @@ def plan_window(boxes, sizes, most_halvings):
     Args:
         boxes: Sequence of `(top, left, height, width)` in the image.
         sizes: Sequence of `(H, W)` of the views.
-        most_halvings: Integer. How often the image's sides may be halved; no box is
-            made smaller than its view.
+        most_halvings: Integer. How often the image's sides may be halved. They are
+            halved as long as no box becomes smaller than its view.
 
     Returns:
         Tuple `(window, halvings)`: the integer box to decode, in the halved image.
     """
-    ample = min(
+    smallest_ratio = min(
         min(box[2] / size[0], box[3] / size[1])
         for box, size in zip(boxes, sizes, strict=True)
     )
     halvings = 0
-    while halvings < most_halvings and ample >= 2 ** (halvings + 1):
+    while halvings < most_halvings and smallest_ratio >= 2 ** (halvings + 1):
         halvings += 1
     tops, lefts, heights, widths = np.transpose(boxes)
     factor = 2**halvings
@@ -86,24 +86,24 @@ class Views:
             names: Sequence of view names.
         """
         size = order.element_spec[0].shape[0]
-        # A thread makes several images in a call, as calling costs too.
-        some = next(count for count in (8, 4, 2, 1) if size % count == 0)
+        # A call from TensorFlow into Python is slow, so each makes several images.
+        per_call = next(count for count in (8, 4, 2, 1) if size % count == 0)
         make = self._of_files if hasattr(self.source, "contents") else self._of_arrays
-        parts = (
+        calls = (
             order.unbatch()
-            .batch(some, drop_remainder=True)
+            .batch(per_call, drop_remainder=True)
             .map(lambda epoch, index: make(epoch, index, names), **_PARALLEL)
         )
 
-        def finish(*parts):
-            *views, keys, labels, index = (_joined(part, size) for part in parts)
+        def finish(*results):
+            *views, keys, labels, index = (_joined(one, size) for one in results)
             finished = {
                 name: self.policy(name).finish(images, keys[:, place])
                 for place, (name, images) in enumerate(zip(names, views, strict=True))
             }
             return finished, labels, index
 
-        batches = parts.batch(size // some, drop_remainder=True)
+        batches = calls.batch(size // per_call, drop_remainder=True)
         return batches.map(finish, **_PARALLEL).prefetch(2)
 
     def _keys(self, names, epochs, indices):
@@ -146,7 +146,7 @@ class Views:
 
         return self._native(make, [epoch, index], names, index)
 
-    # === Images in files, decoded where they are looked at ===
+    # === Images in files: only what the views show is decoded ===
 
     def _of_files(self, epoch, index, names):
         images = [OpenImage(self.source.contents(one)) for one in tf.unstack(index)]
@@ -199,6 +199,6 @@ class Views:
         return self._native(make, inputs, names, index)
 
 
-def _joined(part, size):
-    """Returns `[B / n, n, ...]` as `[B, ...]`, which is known before it is there."""
-    return tf.reshape(part, (size, *part.shape[2:]))
+def _joined(tensor, size):
+    """Reshapes `[B / n, n, ...]` to `[B, ...]`, with B known in the graph."""
+    return tf.reshape(tensor, (size, *tensor.shape[2:]))

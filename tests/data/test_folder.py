@@ -110,10 +110,10 @@ def test_published_lists_choose_the_labels(tmp_path):
     ("prepare", "message"),
     [
         (lambda root: None, "Received: none"),
-        (lambda root: (root / "cat").mkdir(), "1 class folders and not one image"),
+        (lambda root: (root / "cat").mkdir(), "1 class folders but no image"),
         (
             lambda root: write_folder(root) and (root / "test" / "cow").mkdir(),
-            "classes that train/ has not: cow",
+            "classes that train/ lacks: cow",
         ),
     ],
 )

@@ -139,7 +139,7 @@ def test_other_faults_of_image_files_are_named(tmp_path, photo):
         "broken PNG",
         "TIFF, which TensorFlow cannot decode",
         "1-bit BMP, which TensorFlow cannot decode",
-        "BMP with a colour table, of which TensorFlow shows the numbers",
+        "BMP with a colour table, which TensorFlow ignores",
         "",
     ]
     np.testing.assert_array_equal(found.heights, [0, 0, 0, 0, 100])
@@ -268,9 +268,9 @@ def test_a_scan_of_other_images_is_refused(tmp_path):
     scan(ArraySource(images, [0] * 3, ["a"])).save(tmp_path / "scan")
     with pytest.raises(ValueError, match="these 2 images. Received: a scan of 3"):
         ImageScan.load(tmp_path / "scan", Files(["a", "b"]))
-    with pytest.raises(ValueError, match="Received: a scan of as many others"):
+    with pytest.raises(ValueError, match="Received: a scan of other images"):
         ImageScan.load(tmp_path / "scan", Files(["a", "b", "c"]))
-    with pytest.raises(ValueError, match="Received: a scan of as many others"):
+    with pytest.raises(ValueError, match="Received: a scan of other images"):
         ImageScan.load(tmp_path / "scan", ArraySource(images + 1, [0] * 3, ["a"]))
 
 
