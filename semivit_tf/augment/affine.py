@@ -1,8 +1,8 @@
-"""How is an image turned, sheared and shifted?
+"""Affine maps of an image: rotations, shears and shifts, as Pillow does them.
 
-As Pillow does it: an affine map from the centres of the output's pixels to the input,
-bicubic (Keys' filter with a = -1) or bilinear between the input's pixels, its border
-repeated for the filter, and a fill where the map leaves it.
+The map goes from the centres of the output's pixels to the input. Between the input's
+pixels it is bicubic (Keys' filter with a = -1) or bilinear, with the border repeated
+for the filter; outside of the input there is a fill.
 """
 
 import math
@@ -81,7 +81,7 @@ def _affine(image, matrix, fill, cubic):
 def _shift_rows(image, shifts, fill, cubic):
     """Moves each row by its own shift: the output at x shows the input at x + shift.
 
-    Neighbours of a row's pixels lie at equal distances, so the loops are wide.
+    All pixels of a row have the same weights, so the loops compile to SIMD.
     """
     height, width, channels = image.shape
     output = np.empty_like(image)
@@ -90,7 +90,7 @@ def _shift_rows(image, shifts, fill, cubic):
     for row in range(height):
         whole = int(math.floor(shifts[row]))
         offset = shifts[row] - whole
-        # Where the centre of a pixel comes from inside of the input.
+        # The outputs whose centres come from inside of the input.
         begin = min(max(int(math.ceil(-0.5 - shifts[row])), 0), width)
         end = max(min(int(math.ceil(width - 0.5 - shifts[row])), width), begin)
         output[row, :begin] = fill
@@ -116,7 +116,7 @@ def _shift_rows(image, shifts, fill, cubic):
                 offset,
                 cubic,
             )
-            # By way of a wide number, which compilers turn into bytes at once.
+            # By way of int32, which compilers can turn into bytes by SIMD.
             levels[place] = np.uint8(np.int32(min(max(level, 0.0), 255.0)))
     return output
 
@@ -137,12 +137,12 @@ def affine(image, matrix, fill=None, cubic=True):
     if (a, d, e, f) == (1, 0, 1, 0):
         return _shift_rows(image, b * (np.arange(height) + 0.5) + c, fill, cubic)
     if (a, b, c, d, e) == (1, 0, 0, 0, 1):
-        # All columns move alike: the image is one row, and its rows the pixels.
+        # All columns move alike: take the image for one row, whose pixels are rows.
         rows = image.reshape(1, height, width * channels)
         moved = _shift_rows(rows, np.array([f]), np.tile(fill, width), cubic)
         return moved.reshape(image.shape)
     if cubic and (a, b, c, e) == (1, 0, 0, 1):
-        # Columns move by their own shifts: on its side, the image's rows do.
+        # Each column has its own shift: in the transposed image each row has.
         side = np.ascontiguousarray(image.swapaxes(0, 1))
         moved = _shift_rows(side, d * (np.arange(width) + 0.5) + f, fill, cubic)
         return np.ascontiguousarray(moved.swapaxes(0, 1))

@@ -1,4 +1,4 @@
-"""Which part of a picture does a model look at when nothing is drawn at random?"""
+"""The central view of an image, as models are evaluated and served."""
 
 import tensorflow as tf
 
@@ -9,8 +9,8 @@ def central_view(image, size, share=1.0):
     Args:
         image: Tensor `[H, W, C]`, any size.
         size: Tuple `(H, W)` of the result.
-        share: Float in (0, 1]. The box's sides over those of the largest one. 0.875 is
-            what "resize to 256, cut out 224" shows.
+        share: Float in (0, 1]. The box's sides over those of the largest box. 0.875
+            shows the same as resizing to 256 and cutting out 224.
 
     Returns:
         Float32 tensor `[size[0], size[1], C]` in [0, 255].
@@ -18,7 +18,7 @@ def central_view(image, size, share=1.0):
     if share == 1.0 and tuple(image.shape[:2]) == tuple(size):
         return tf.cast(image, tf.float32)
     height, width = tf.unstack(tf.shape(image)[:2])
-    # In whole numbers: the box has the aspect of `size` up to a pixel.
+    # Integers keep the aspect of `size` up to one pixel.
     box_height = tf.minimum(height, width * size[0] // size[1])
     box_width = tf.minimum(width, height * size[1] // size[0])
 

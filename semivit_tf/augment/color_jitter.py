@@ -1,4 +1,4 @@
-"""How do the colours of a view vary?"""
+"""Random changes of the colours of a view."""
 
 import numpy as np
 
@@ -10,12 +10,12 @@ _CHANGES = (tone.brightness, tone.contrast, tone.saturation, turn_hue)
 
 
 class ColorJitter:
-    """Changes brightness, contrast, saturation and hue, in an order that is drawn too.
+    """Changes brightness, contrast, saturation and hue, in random order.
 
     Args:
         strength: Float. The factors of brightness and contrast are drawn from
             [1 - strength, 1 + strength].
-        saturation: Optional float, likewise; by default it is `strength`.
+        saturation: Optional float, likewise. Defaults to `strength`.
         hue: Float in [0, 0.5]. Colours turn by up to this share of the circle; 0 leaves
             the hue as it is.
     """

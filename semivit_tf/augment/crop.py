@@ -1,7 +1,7 @@
-"""Which box of an image does a view show?
+"""Framings: which box of an image a view shows.
 
 A framing turns an image of any size into one of its own size. It chooses the box from
-the image's size alone, so a reader of files decodes no more than that box.
+the image's size alone, so that no more of a file than that box has to be decoded.
 """
 
 import math
@@ -28,7 +28,7 @@ class CentralCrop:
     def box(self, height, width, key):
         """Returns `(top, left, height, width)` in an image of this height and width."""
         rows, columns = self.size
-        # In whole numbers: the box has the wanted aspect up to a pixel.
+        # Integers keep the wanted aspect up to one pixel.
         box_height = max(1, min(height, width * rows // columns))
         box_width = max(1, min(width, height * columns // rows))
         return _centred(height, width, box_height, box_width)
@@ -41,16 +41,16 @@ class CentralCrop:
 class RandomResizedCrop(CentralCrop):
     """Shows a box of random area, aspect and place, and mirrors some of the images.
 
-    Boxes are drawn until one fits; if none does, it is a central one of the nearest
-    aspect allowed.
+    Boxes are drawn until one fits; if none does, the box is a central one of the
+    nearest allowed aspect.
 
     Args:
         size: Tuple `(H, W)` of the result.
         area: Tuple of the smallest and largest share of the image's area.
         aspect: Tuple of the smallest and largest width over height, drawn
             log-uniformly.
-        tries: Integer. Boxes drawn at most.
-        mirrored: Float. The share that is mirrored.
+        tries: Integer. The largest number of boxes drawn.
+        mirrored: Float. The share of images that are mirrored.
 
     Reference:
         Szegedy et al., Going Deeper with Convolutions, 2015.

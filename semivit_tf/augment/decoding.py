@@ -1,11 +1,11 @@
-"""How does the content of an image file become pixels?
+"""Decoding of image files, wholly or in part.
 
-What a file is, is read from its first bytes, whatever it is called.
+The format is told by a file's first bytes, not by its name.
 """
 
 import tensorflow as tf
 
-# TensorFlow's own choice is up to ten levels off and hardly faster.
+# TensorFlow's default DCT is wrong by up to ten levels and hardly faster.
 _EXACT = "INTEGER_ACCURATE"
 
 
@@ -28,11 +28,11 @@ def decode(contents):
 
 
 class OpenImage:
-    """An image of which a part may be decoded, inside a graph.
+    """An image of which a part can be decoded, in a graph.
 
-    Of a JPEG, `size` reads no more than the header, `window` decodes no more than its
-    rows and columns, and the image may shrink while it is decoded. Anything else is
-    decoded whole, once.
+    Of a JPEG, `size` reads only the header, `window` decodes only its rows and columns,
+    and the image can be halved while it is decoded. Other formats are decoded wholly,
+    once.
 
     Args:
         contents: Scalar string tensor.

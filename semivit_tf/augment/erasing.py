@@ -1,6 +1,6 @@
-"""How is a random box of an image replaced by noise?
+"""Random erasing: a box of an image is replaced by noise.
 
-Noise may leave what a byte holds, so erasing comes last, on a whole batch.
+Noise can exceed the range of a byte, so erasing comes last, on a whole batch of floats.
 """
 
 import math
@@ -13,8 +13,8 @@ from semivit_tf.augment.randomness import derive, normals, uniforms
 class RandomErasing:
     """Fills a box with pixel noise of the given statistics.
 
-    Published code erases normalised images with N(0, 1) noise; in pixels that is noise
-    of the normalisation's mean and deviation, and like there it is not clipped.
+    Published code fills boxes of normalised images with N(0, 1) noise. In pixels that
+    is noise with the normalisation's mean and deviation; as there, it is not clipped.
 
     Args:
         probability: Float. Share of images with a box.

@@ -1,8 +1,8 @@
-"""How is an image blurred at a cost that does not grow with the radius?
+"""Gaussian blur at a cost that does not grow with the radius.
 
-By three means over boxes along rows and three down columns, rounded in between, the
-outermost pixels of each box with a part of their weight: what Pillow's `GaussianBlur`
-does. Edges are repeated.
+It is three box means along rows and three along columns, rounded in between; the
+outermost pixels of a box count in part. So does Pillow's `GaussianBlur`. Edges are
+repeated.
 
 Reference:
     Gwosdek et al., Theoretical Foundations of Gaussian Convolution by Extended Box
@@ -18,7 +18,7 @@ _PASSES = 3
 
 
 def box_radius(radius):
-    """Returns the radius, not necessarily whole, of boxes that make this Gaussian."""
+    """Returns the radius of the boxes, a float, for a Gaussian's deviation."""
     variance = np.float32(radius) ** 2 / np.float32(_PASSES)
     length = np.sqrt(12.0 * float(variance) + 1.0)
     whole = np.float32(np.floor((length - 1.0) / 2.0))
@@ -30,7 +30,7 @@ def box_radius(radius):
 
 @native
 def _means_of_rows(rows, reach, weight, outer_weight):
-    """Returns for each row the mean of those around it; weights are of 2**24."""
+    """Returns for each row the mean of those around it; weights count 2**-24."""
     results = np.empty_like(rows)
     last, length = len(rows) - 1, rows.shape[1]
     total = np.zeros(length, np.uint32)
@@ -76,7 +76,7 @@ def gaussian_blur(image, radius):
 
 
 class RandomBlur:
-    """Blurs by a radius that is drawn.
+    """Blurs by a random radius.
 
     Args:
         radius: Tuple of the smallest and the largest, in pixels.

@@ -1,4 +1,4 @@
-"""How bright is a colour?"""
+"""The luminance of colours."""
 
 import tensorflow as tf
 

@@ -1,7 +1,7 @@
-"""How are the colours of an image turned around the colour circle?
+"""Rotation of an image's hues.
 
-By hue, saturation and value in whole levels, as Pillow converts them and torchvision
-turns them.
+It works on hue, saturation and value in whole levels, converted as by Pillow and
+rotated as by torchvision.
 """
 
 import numpy as np
@@ -64,12 +64,12 @@ def _turned(pixels, turn):
 
 
 def turn_hue(image, share):
-    """Turns all hues of a uint8 image `[H, W, C]`; grey images stay as they are.
+    """Rotates all hues of a uint8 image `[H, W, C]`; grey images stay as they are.
 
     Args:
         image: uint8 array `[H, W, C]`, contiguous.
-        share: Float in [-0.5, 0.5], of the circle. Even 0 rounds colours to those that
-            hue, saturation and value can say in whole levels.
+        share: Float in [-0.5, 0.5], of the circle. Even 0 rounds colours to those
+            that whole levels of hue, saturation and value can express.
     """
     if image.shape[2] == 1:
         return image

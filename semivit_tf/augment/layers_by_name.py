@@ -1,4 +1,4 @@
-"""Which Keras or keras-cv layer does a name such as `keras_cv.AugMix` mean?"""
+"""Layers of Keras and keras-cv by a name such as `keras_cv.AugMix`."""
 
 import inspect
 
@@ -38,6 +38,6 @@ def call_layer(layer, images):
     """Calls a preprocessing layer on a batch `[N, H, W, C]`, grey or in colour."""
     if images.shape[-1] != 1:
         return layer(images, training=True)
-    # Many of these layers are written for colour: a grey image becomes one.
+    # Many of these layers take colour images only, so grey ones are repeated.
     colour = layer(tf.repeat(images, 3, axis=-1), training=True)
     return tf.reduce_mean(colour, axis=-1, keepdims=True)

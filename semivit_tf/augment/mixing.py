@@ -1,8 +1,8 @@
-"""How are two images, and what is known of them, mixed into one?
+"""Mixing of two images and their targets into one.
 
-Rows are mixed whole (mixup: a weighted sum) or by parts (cutmix: a box of one image
-pasted into the other). Labelled batches draw one ratio for all rows; probabilistic
-pseudo mixup takes each row's ratio from how sure the teacher is of both partners.
+Mixup takes a weighted sum of both images; cutmix pastes a box of one into the other.
+Labelled batches draw one ratio for all rows; probabilistic pseudo mixup takes each
+row's ratio from the teacher's confidence in both images.
 """
 
 import functools
@@ -16,7 +16,7 @@ from semivit_tf.losses.cross_entropy import smoothed_one_hot
 
 
 def cutmix_box(ratio, centre, size):
-    """Returns the box that leaves about `ratio` of an image, and what it leaves.
+    """Returns a box that leaves about `ratio` of an image, and the exact share left.
 
     Args:
         ratio: Float tensor `[B]` in [0, 1].
@@ -25,7 +25,7 @@ def cutmix_box(ratio, centre, size):
 
     Returns:
         Tuple `(inside, ratio)`: a boolean tensor `[B, H, W]`, and the share `[B]` of
-        pixels outside it: less is cut where the box leaves the image.
+        pixels outside the box, which is larger where the box leaves the image.
     """
     side = ops.sqrt(1.0 - ratio)
     within = []
@@ -43,7 +43,7 @@ def cutmix_box(ratio, centre, size):
 
 
 def mix_rows(images, partners, ratio, cut, centre):
-    """Mixes each image with its partner, whole or by parts.
+    """Mixes each image with its partner, by mixup or cutmix.
 
     Args:
         images: Float tensor `[B, H, W, C]`.
@@ -53,7 +53,8 @@ def mix_rows(images, partners, ratio, cut, centre):
         centre: Tuple of integer tensors `[B]`, see `cutmix_box`.
 
     Returns:
-        Tuple `(mixed, ratio)`; where a box was pasted, `ratio` is what really remained.
+        Tuple `(mixed, ratio)`; where a box was pasted, `ratio` is the share that
+        remained.
     """
     inside, remaining = cutmix_box(ratio, centre, images.shape[1:3])
     weight = ops.cast(ratio, images.dtype)[:, None, None, None]
@@ -70,7 +71,7 @@ def mix_targets(targets, partners, ratio):
 
 
 def _seeds(seed, count):
-    """Returns a seed for each of several draws; an integer would repeat itself."""
+    """Returns a seed for each of several draws; one integer would repeat its draw."""
     if isinstance(seed, int):
         return [seed * count + index for index in range(count)]
     return [seed] * count
@@ -111,7 +112,7 @@ def labeled_mix(
     label_smoothing=0.1,
     seed=None,
 ):
-    """Mixes a labelled batch with its own reverse, all rows by one drawn ratio.
+    """Mixes a labelled batch with its own reverse, all rows by one random ratio.
 
     Args:
         images: Float tensor `[B, H, W, C]`.
@@ -120,7 +121,7 @@ def labeled_mix(
         mixup_alpha: Float. Mixup ratios come from Beta(alpha, alpha); 0: no mixup.
         cutmix_alpha: Float. The same for cutmix.
         probability: Float. The share of batches that are mixed at all.
-        switch_probability: Float. The share of cutmix where both are possible.
+        switch_probability: Float. The share of cutmix if both alphas are positive.
         label_smoothing: Float. Applied to the targets, mixed or not.
         seed: Integer or `keras.random.SeedGenerator`.
 
@@ -211,7 +212,7 @@ def probabilistic_pseudo_mixup(
     cutmix_probability=0.5,
     seed=None,
 ):
-    """Mixes unlabelled images by how sure the teacher is of each.
+    """Mixes unlabelled images by the teacher's confidence in each.
 
     Every row gets a random partner, see `mix_by_confidence`, and counts with the larger
     confidence of both: a doubtful image still teaches something where a confident one

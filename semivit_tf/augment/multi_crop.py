@@ -1,7 +1,7 @@
-"""Which crops of an image does self-distillation compare?
+"""The crops of an image that self-distillation compares.
 
-Two global ones show much of the image; local ones, smaller, show little. The families
-are those of `policies.py`.
+Two global ones show much of the image; local ones are smaller and show little. The
+families are those of `policies.py`.
 """
 
 from semivit_tf.augment import tone
@@ -49,7 +49,7 @@ def photo_crops(size, local_size, split=0.4, strength=1.0):
 def small_crops(size, local_size, split=0.7, strength=1.0):
     """Returns the crops of small images: most of their content, in its own tones.
 
-    Nothing is mirrored. On digits, changes of brightness made all answers uniform.
+    Nothing is mirrored. On digits, jitter of brightness made all answers uniform.
     """
 
     def crop(size, smallest, largest):

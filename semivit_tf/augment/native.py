@@ -1,9 +1,9 @@
-"""How does per-pixel code run at the machine's speed, on all cores?
+"""Compiled loops over pixels.
 
-Functions marked `native` or `brief` are compiled by Numba when they are first called
-and kept on disk. The native ones release Python's lock, so the threads of an input
-pipeline run them at once; that pays from some 20 microseconds on. Brief ones keep it,
-because waiting to get it back would take longer than they do.
+Functions marked `native` or `brief` are compiled by Numba when they are first called,
+and cached on disk. Native ones release the GIL, so that the threads of an input
+pipeline run them in parallel; that pays from about 20 microseconds on. Brief ones keep
+the GIL, because taking it again would last longer than they do.
 """
 
 import numba
@@ -13,7 +13,7 @@ def _compiled(function, **options):
     options["error_model"] = "numpy"
     try:
         return numba.njit(function, cache=True, **options)
-    except RuntimeError:  # there is no folder that could keep it
+    except RuntimeError:  # no folder for the cache
         return numba.njit(function, **options)
 
 
@@ -23,5 +23,5 @@ def native(function):
 
 
 def brief(function):
-    """Compiles a function of numbers that is done at once."""
+    """Compiles a function of numbers that takes less than about 20 microseconds."""
     return _compiled(function)

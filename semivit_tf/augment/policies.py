@@ -1,9 +1,9 @@
-"""Which changes make a weak, a strong or a labelled view of an image?
+"""Policies: what makes a weak, a strong or a labelled view of an image.
 
 `photo` is what the papers do to photographs: crops, mirroring, colour, RandAugment,
 boxes of noise. `small` suits small images whose content fills the frame (digits,
-signs, garments): nothing is mirrored or cropped away. `none` leaves images alone. A
-strong view may also be made by a layer of Keras or keras-cv.
+signs, garments): nothing is mirrored or cropped away. `none` leaves images as they are.
+A strong view may also be made by a layer of Keras or keras-cv.
 """
 
 import math
@@ -21,16 +21,16 @@ from semivit_tf.layers.pixel_normalization import default_pixel_statistics
 
 
 class Policy:
-    """A framing and a sequence of operations, all drawn from the image's key.
+    """A framing and a sequence of operations, with draws from the image's key.
 
-    Views are made one by one, `view`, and finished in batches, `finish`.
+    `view` makes views one by one, `finish` works on batches of them.
 
     Args:
         framing: What chooses, cuts and resizes a box; see `CentralCrop`.
         operations: Functions of an image and a key that return the image changed.
         erasing: Optional `RandomErasing`.
-        layer: Optional Keras layer that is called on the batch in the end. Such a layer
-            draws from its own state, so a resumed run does not repeat its draws.
+        layer: Optional Keras layer that is called on the batch last. Such a layer has
+            random state of its own, so a resumed run does not repeat its draws.
     """
 
     def __init__(self, framing, operations=(), erasing=None, layer=None):
@@ -67,7 +67,7 @@ class Policy:
             keys: uint64 tensor `[N]`.
 
         Returns:
-            Tensor of the same shape; float32 where anything was to be done.
+            Tensor of the same shape; float32 if there is erasing or a layer.
         """
         if self.erasing:
             shape = views.shape
@@ -84,7 +84,7 @@ class Policy:
         return self.erasing(views, [derive(key, number) for key in keys])
 
     def __call__(self, image, key):
-        """Makes the view of an image, but for the layer."""
+        """Makes the view of an image, without the layer."""
         view = self.view(image, self.box(*image.shape[:2], key), key)
         return self._erase(view[None], [key])[0] if self.erasing else view
 
@@ -161,11 +161,11 @@ def create_policies(
     Args:
         name: A key of `POLICIES`, or `"auto"`: `small` up to 64 pixels, else `photo`.
         shape: Tuple `(H, W, C)`.
-        strength: Float that scales the geometry. On tiny images it decides: choose it
-            on validation data.
-        rand_augment: Optional description, see `RandAugment`; "" for none, None for
-            what the family does by itself.
-        erasing: Optional float. How often a box is erased.
+        strength: Float that scales the geometry. On tiny images it matters most: choose
+            it on validation data.
+        rand_augment: Optional description, see `RandAugment`; "" for none, None for the
+            family's default.
+        erasing: Optional float. The share of images of which a box is erased.
         strong_layer: Optional name or layer that makes the strong view out of the weak
             one.
     """
@@ -177,7 +177,9 @@ def create_policies(
             f"`augmentation` should be one of: {known}. Received: {name!r}"
         )
     if not (strength >= 0 and math.isfinite(strength)):
-        raise ValueError(f"`strength` should not be negative. Received: {strength}")
+        raise ValueError(
+            f"`strength` should be a number of at least 0. Received: {strength}"
+        )
     given = {"rand_augment": rand_augment, "erasing": erasing}
     given = {key: value for key, value in given.items() if value is not None}
     policies = POLICIES[name](shape, strength, **given)

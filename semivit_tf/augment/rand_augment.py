@@ -1,4 +1,4 @@
-"""Which operations does RandAugment draw, and how strong are they?"""
+"""RandAugment: a few random operations of random strength."""
 
 import re
 
@@ -15,7 +15,7 @@ HIGHEST_LEVEL = 10.0
 
 
 def _move(matrix_of):
-    """Makes an operation of an affine map `matrix_of(amount, (H, W))`."""
+    """Makes an operation from an affine map `matrix_of(amount, (H, W))`."""
 
     def operation(image, amount):
         fill = FILL if image.shape[2] == 3 else (round(sum(FILL) / 3),)
@@ -24,7 +24,7 @@ def _move(matrix_of):
     return operation
 
 
-# === What a level from 0 to 10 means; `sign` is 1 or -1 ===
+# === From a level of 0 to 10 to an operation's amount; `sign` is 1 or -1 ===
 
 
 def _nothing(level, sign, increasing):
@@ -87,7 +87,7 @@ _PATTERN = re.compile(r"(m|n|mstd|inc)(\d+(?:\.\d+)?)")
 
 
 class RandAugment:
-    """Applies a few operations drawn from fifteen, each half of the time.
+    """Draws a few of fifteen operations and applies each half of the time.
 
     Args:
         description: String as published recipes write it: `rand-m9-mstd0.5-inc1` is
@@ -96,8 +96,8 @@ class RandAugment:
         probability: Float. How often an operation that was drawn is applied.
 
     Call it with an image `[H, W, C]` in [0, 255], uint8 or float, and optionally a key
-    (see `image_key`) that decides all draws; without one, they are new each time.
-    Tensors are welcome, also in a graph.
+    (see `image_key`), which decides all draws. Without a key they differ in each call.
+    Tensors are accepted, also in a graph.
 
     Reference:
         Cubuk et al., RandAugment, 2020.

@@ -1,4 +1,4 @@
-"""How are small images moved a little, so that nothing of them is cut away?"""
+"""Small random rotations, shifts, scalings and shears of small images."""
 
 import math
 
@@ -7,7 +7,7 @@ from semivit_tf.augment.randomness import uniforms
 
 
 class RandomAffine:
-    """Rotates, scales, shears and shifts about the centre; what was outside is black.
+    """Rotates, scales, shears and shifts about the centre; new area is black.
 
     Args:
         rotation: Float. Largest angle, in degrees.

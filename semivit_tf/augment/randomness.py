@@ -1,8 +1,8 @@
-"""Where do an image's random draws come from? From its key alone.
+"""Random draws for an image, which depend on its key alone.
 
 A key is made of (seed, stream, epoch, index), so what happens to an image does not
-depend on its batch, its worker, or what was drawn before: any step can be rebuilt. The
-numbers are those of the counter-based generator SplitMix64.
+depend on its batch, its worker, or earlier draws: any step can be repeated. The numbers
+are those of the counter-based generator SplitMix64.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from semivit_tf.augment.native import brief, native
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _MIX1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX2 = np.uint64(0x94D049BB133111EB)
-# The normal distribution in steps of equal probability, for draws of 16 bits.
+# Quantiles of the normal distribution, for draws of 16 bits.
 _QUANTILES = ndtri((np.arange(2**16) + 0.5) / 2**16).astype("float32")
 
 
@@ -35,7 +35,7 @@ def _image_key(seed, stream, epoch, index):
 
 
 def derive(key, number):
-    """Returns the key (uint64) of one of several uses of a key."""
+    """Returns a new key (uint64) for one of several uses of a key."""
     return np.uint64(_derive(np.uint64(key), np.uint64(number)))
 
 
@@ -80,7 +80,7 @@ def _normals(key, count, quantiles):
 def normals(key, count):
     """Draws float32 numbers from the standard normal distribution: `[count]`.
 
-    They are those of 65536 levels of equal probability, so none is beyond 4.2: made for
+    They are quantiles at 65536 equal steps, so none exceeds 4.2, which is enough for
     the noise of pixels.
     """
     return _normals(np.uint64(key), count, _QUANTILES)

@@ -1,8 +1,8 @@
-"""How does a box of an image become an image of another size?
+"""Resizing of a box of an image, as Pillow's `resize` does it.
 
-By Keys' bicubic filter, widened when it shrinks so that nothing aliases, first across,
-then down, rounded in between: what Pillow's `resize` does. Both passes add whole rows,
-of the image on its side and upright again, as such loops run on wide registers.
+The filter is Keys' bicubic, widened against aliasing where the image shrinks, first
+across, then down, rounded in between. Both passes add whole rows, first of the
+transposed image, because such loops compile to SIMD.
 """
 
 import math
@@ -24,7 +24,7 @@ def _cubic(distance):
 
 @native
 def _weights(start, length, count, limit):
-    """Returns which inputs, how many, and how much of each make each output."""
+    """Returns for each output its first input, their number, and their weights."""
     scale = length / count
     wide = max(scale, 1.0)
     most = 2 * int(math.ceil(2.0 * wide)) + 1
@@ -51,8 +51,7 @@ def _weights(start, length, count, limit):
 def _combine_rows(rows, first, number, weights, length):
     """Returns the weighted sums of rows `[:, :length]` that `_weights` asks for.
 
-    Of the rows' length nothing but loops over all of it is known: these are what the
-    compiler makes wide.
+    The loops run over whole arrays, because only those compile to SIMD.
     """
     results = np.empty((len(first), length), np.uint8)
     total = np.empty(length, np.float32)
@@ -86,7 +85,7 @@ def _exchange(first, second, bits, low):
 
 @native
 def _turn_words(words):
-    """Turns blocks of eight rows and one word each, inside of registers."""
+    """Transposes blocks of 8 x 8 bytes, in registers."""
     rows, columns = words.shape
     turned = np.empty((columns * 8, rows // 8), np.uint64)
     four, two, one = np.uint64(32), np.uint64(16), np.uint64(8)
@@ -111,9 +110,9 @@ def _turn_words(words):
 
 @native
 def _turned(rows, first, last, begin, end):
-    """Returns the transpose of a part of bytes, its sides filled up to eighths.
+    """Returns the transpose of a part of the rows, padded to multiples of eight.
 
-    Eight bytes are a word, and words move faster.
+    It moves words of eight bytes, which is faster than single bytes.
     """
     height, width = last - first, end - begin
     filled = np.empty((height + -height % 8, width + -width % 8), np.uint8)
@@ -151,7 +150,7 @@ def resize(image, box, size, mirrored=False):
         image: Contiguous uint8 array `[H, W, C]`.
         box: Tuple `(top, left, height, width)` in pixels, not necessarily whole.
         size: Tuple `(rows, columns)` of the result.
-        mirrored: Bool. Whether left becomes right; it costs nothing here.
+        mirrored: Bool. Whether to mirror left and right, which costs nothing here.
 
     Returns:
         uint8 array `[rows, columns, C]`; the image itself when nothing changes.

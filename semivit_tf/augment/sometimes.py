@@ -1,4 +1,4 @@
-"""Which images does an operation leave as they are?"""
+"""An operation that is applied to some of the images."""
 
 from semivit_tf.augment.randomness import derive, uniforms
 

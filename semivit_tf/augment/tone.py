@@ -1,9 +1,9 @@
-"""How are the grey levels and colours of an image changed?
+"""Changes of an image's grey levels and colours.
 
-Each function takes and returns a contiguous uint8 array `[H, W, C]`, C 1 or 3, and
-gives what the operation of that name in Pillow's `ImageOps` or `ImageEnhance` gives. A
-`factor` blends: 0 is the degenerate image (black, grey, blurred), 1 the image itself,
-more is beyond it.
+Each function takes and returns a contiguous uint8 array `[H, W, C]`, C 1 or 3, with the
+results of the operation of that name in Pillow's `ImageOps` or `ImageEnhance`. A
+`factor` blends: 0 gives the degenerate image (black, grey, blurred), 1 the image
+itself, more goes beyond it.
 """
 
 import numpy as np
@@ -112,7 +112,7 @@ def equalize(image):
 
 @native
 def _blend(degenerate, levels, factor):
-    """Blends flat arrays. Single precision and cutting to whole levels are Pillow's."""
+    """Blends flat arrays, in float32 and truncated as by Pillow."""
     blended = np.empty_like(levels)
     for place in range(len(levels)):
         start = np.float32(degenerate[place])
@@ -162,7 +162,7 @@ def _smoothed(image):
     smoothed = image.copy()
     height, width, channels = image.shape
     columns = np.empty(width * channels, np.float32)
-    # Sums are whole, so no thirteenth of one is near a half.
+    # Sums are integers, so a thirteenth of one is never close to a half.
     share, half = np.float32(1 / 13), np.float32(0.5)
     for row in range(1, height - 1):
         above, below = image[row - 1].reshape(-1), image[row + 1].reshape(-1)

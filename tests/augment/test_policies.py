@@ -111,7 +111,7 @@ def test_a_layer_of_keras_makes_the_strong_view_inside_a_pipeline(layer, channel
     ("arguments", "message"),
     [
         ({"name": "heavy"}, "`augmentation` should be one of: auto, none"),
-        ({"name": "auto", "strength": -1.0}, "should not be negative"),
+        ({"name": "auto", "strength": -1.0}, "should be a number of at least 0"),
         (
             {"name": "auto", "rand_augment": "rand-x1"},
             "should be described",
