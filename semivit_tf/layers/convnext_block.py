@@ -1,4 +1,4 @@
-"""One ConvNeXt block: each channel looks around, then each place looks at itself."""
+"""One ConvNeXt block: a depthwise convolution, then a feed-forward part."""
 
 import keras
 

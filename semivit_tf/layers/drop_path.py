@@ -1,4 +1,4 @@
-"""Which residual branches are switched off for a sample during training?"""
+"""Stochastic depth: residual branches are dropped at random in training."""
 
 import keras
 from keras import ops

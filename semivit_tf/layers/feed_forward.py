@@ -1,4 +1,4 @@
-"""What does each token do by itself, between two exchanges?"""
+"""The feed-forward part of a transformer block, which acts on each token."""
 
 import keras
 

@@ -1,4 +1,4 @@
-"""A smooth gate, and its slope made anew from the input alone."""
+"""A GELU whose gradient is computed from the input alone."""
 
 import math
 
@@ -6,10 +6,10 @@ from keras import ops
 
 
 def gelu(inputs, training=False):
-    """Computes x Φ(x), exactly; in training nothing but x is kept for the gradient.
+    """Computes x Φ(x) exactly; training keeps only x for the gradient.
 
-    What TensorFlow would keep is three tensors of this size; in a transformer they are
-    the largest of all.
+    TensorFlow would keep three tensors of this size, which in a transformer are the
+    largest of all.
 
     Reference:
         Hendrycks and Gimpel, Gaussian Error Linear Units, 2016.
@@ -22,7 +22,7 @@ def _lean(inputs):
     def gradient(*arguments, upstream=None):
         if upstream is None:
             (upstream,) = arguments
-        # Φ(x) + x φ(x), half of both taken out.
+        # Φ(x) + x φ(x), with the factor 1/2 of both taken out.
         density = ops.exp(ops.square(inputs) * -0.5) * math.sqrt(2 / math.pi)
         slope = _twice_cumulative(inputs) + inputs * density
         return upstream * (0.5 * slope)

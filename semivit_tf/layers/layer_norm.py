@@ -1,4 +1,4 @@
-"""Every token at mean zero and variance one, with a gradient that arrives in one."""
+"""Layer normalisation with one gradient, so that runs repeat to the bit."""
 
 import keras
 from keras import ops
@@ -8,13 +8,13 @@ from keras import ops
 class LayerNorm(keras.layers.Layer):
     """Normalises the last axis, as `keras.layers.LayerNormalization` would.
 
-    That one is several operations, which hand three gradients back to its input. Beside
-    a residual branch TensorFlow adds them and a fourth up in the order in which memory
-    happens to become free, so that no run is sure to be repeated to the bit. Here it is
-    one gradient, made from the normalised values, the only large tensor that is kept.
+    Keras' layer is several operations, so three gradients reach its input, and a fourth
+    from a residual branch. TensorFlow sums them in an order that depends on when memory
+    becomes free, so runs differ in the last bits. Here there is one gradient, computed
+    from the normalised values, the only large tensor that is kept.
 
     Args:
-        epsilon: Float. Is added to the variance.
+        epsilon: Float. Added to the variance.
 
     Reference:
         Ba et al., Layer Normalization, 2016.
@@ -30,7 +30,7 @@ class LayerNorm(keras.layers.Layer):
         self.beta = self.add_weight(name="beta", initializer="zeros", **shared)
 
     def call(self, inputs, training=False):
-        # Narrow types are widened, or squares of them would overflow.
+        # Squares of float16 numbers would overflow.
         dtype = keras.backend.result_type(inputs.dtype, "float32")
         normalize = _in_training if training else _value
         outputs = normalize(
@@ -77,7 +77,7 @@ def _in_training(inputs, scale, offset, epsilon):
 
 
 def _standardize(inputs, epsilon):
-    """Returns values of mean zero and variance one, and 1 / their deviation before."""
+    """Returns the normalised values, and 1 / their deviation before."""
     centred = inputs - ops.mean(inputs, axis=-1, keepdims=True)
     variance = ops.mean(ops.square(centred), axis=-1, keepdims=True)
     inverse = ops.rsqrt(variance + epsilon)

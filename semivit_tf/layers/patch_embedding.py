@@ -1,4 +1,4 @@
-"""How does an image become a row of tokens, and back?"""
+"""Patches: an image as a row of tokens, and back."""
 
 import keras
 from keras import ops

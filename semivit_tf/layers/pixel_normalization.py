@@ -1,4 +1,4 @@
-"""How do pixels in [0, 255] become what a network likes?"""
+"""Normalisation of pixels in [0, 255] by mean and deviation."""
 
 import keras
 from keras import ops
@@ -20,7 +20,7 @@ def default_pixel_statistics(channels):
 class PixelNormalization(keras.layers.Layer):
     """Maps uint8 or float pixels in [0, 255] to zero mean and unit deviation.
 
-    It is a layer so that a saved model takes pixels: who serves it cannot forget it.
+    It is a layer so that saved models take pixels, and no client has to normalise.
 
     Args:
         mean: Floats in [0, 1], one per channel.
@@ -45,7 +45,7 @@ class PixelNormalization(keras.layers.Layer):
         return ops.cast(normal, self.compute_dtype)
 
     def to_pixels(self, normal):
-        """Returns what the layer made, as pixels again; not cut to [0, 255]."""
+        """Returns the pixels of normalised values, not clipped to [0, 255]."""
         normal = ops.cast(normal, "float32")
         pixels = normal * ops.array(self.std, "float32") + ops.array(
             self.mean, "float32"

@@ -1,11 +1,11 @@
-"""How does a token know where in the image it lies?"""
+"""Position embeddings of tokens, learned or fixed, and their resizing."""
 
 import keras
 import numpy as np
 from keras import ops
 
-# Code that resizes tables while it runs, DINO's at first, adds so much to the new sides
-# before it divides by the old ones, against rounding. The positions move by it.
+# Code that resizes tables at run time, first DINO's, adds this to the new sides before
+# it divides by the old ones, against rounding; that moves the positions a little.
 _GUARD = 0.1
 
 
@@ -45,9 +45,9 @@ def bicubic_matrix(source, target, guard=0.0):
     what published code applies to position tables (`tf.image` uses -0.5).
 
     Args:
-        source: Integer. How many there are.
-        target: Integer. How many there will be.
-        guard: Float. The scale is that of so much more than `target`.
+        source: Integer. Length before.
+        target: Integer. Length after.
+        guard: Float. Added to `target` in the scale alone, see `_GUARD`.
     """
     a = -0.75
     matrix = np.zeros((target, source))
@@ -128,7 +128,7 @@ class PositionEmbedding(keras.layers.Layer):
         return self.table[:1]
 
     def grid_rows(self, grid):
-        """Returns the rows `[N, D]` of the tokens of a grid, resized if need be."""
+        """Returns the rows `[N, D]` of a grid's tokens, resized if necessary."""
         table = ops.convert_to_tensor(self.table)[1:]
         return resize_position_grid(table, self.grid, grid, _GUARD)
 

@@ -1,4 +1,4 @@
-"""Onto how many prototypes are features mapped, while they are learnt?"""
+"""The projection head of self-distillation."""
 
 import keras
 
@@ -11,8 +11,8 @@ from semivit_tf.layers.weight_normalized_dense import WeightNormalizedDense
 class ProjectionHead(keras.layers.Layer):
     """Three dense layers with GELU between, L2 normalisation, and many outputs.
 
-    The outputs are cosines where the last layer is normalised. The head is thrown away
-    after pre-training.
+    The outputs are cosines if the last layer is normalised. The head is not used after
+    pre-training.
 
     Args:
         outputs: Integer K.

@@ -1,4 +1,4 @@
-"""How do the tokens of an image exchange information?"""
+"""Multi-head self-attention between the tokens of an image."""
 
 import keras
 from keras import ops
@@ -44,10 +44,10 @@ class SelfAttention(keras.layers.Layer):
         self.projection.build(input_shape)
 
     def attend(self, tokens):
-        """Returns who attends to whom `[B, heads, N, N]`, and the values attended to.
+        """Returns the attention `[B, heads, N, N]` and the values it weighs.
 
-        Rows, of the attending token, add up to 1; the values are `[B, heads, N, D /
-        heads]`.
+        The row of each attending token sums to 1. The values are
+        `[B, heads, N, D / heads]`.
         """
         count, width = tokens.shape[1], tokens.shape[2]
         head_width = width // self.heads

@@ -1,4 +1,4 @@
-"""Which tokens does the encoder of a masked autoencoder see?"""
+"""Random choice of the tokens that a masked autoencoder's encoder sees."""
 
 import keras
 from keras import ops

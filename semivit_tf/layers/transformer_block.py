@@ -1,4 +1,4 @@
-"""One pre-norm transformer block: exchange between tokens, then each by itself."""
+"""One pre-norm transformer block: attention, then a feed-forward part."""
 
 import keras
 
@@ -10,15 +10,15 @@ from semivit_tf.layers.self_attention import SelfAttention
 
 @keras.saving.register_keras_serializable(package="semivit_tf")
 class TransformerBlock(keras.layers.Layer):
-    """Attention and feed-forward, each normalised before and added to its input.
+    """Attention and feed-forward part, each with a norm before and a residual around.
 
     Args:
         heads: Integer. Attention heads.
         mlp_ratio: Float. Hidden width of the feed-forward part over the width.
         drop_path: Float in [0, 1). The rate of both residual branches.
         kernel_initializer: Keras initializer or its config for all dense kernels.
-        rematerialize: Bool. Whether training computes what is inside the block twice,
-            instead of keeping it for the gradients.
+        rematerialize: Bool. Whether training computes the block's activations twice
+            instead of keeping them for the gradients.
 
     Reference:
         Dosovitskiy et al., An Image is Worth 16x16 Words, 2021.
@@ -59,17 +59,17 @@ class TransformerBlock(keras.layers.Layer):
             layer.build(input_shape)
 
     def call(self, tokens, training=False):
-        def exchange(tokens):
+        def attend(tokens):
             return self.attention(self.norm1(tokens))
 
-        def think(tokens):
+        def feed_forward(tokens):
             return self.mlp(self.norm2(tokens))
 
         if self.rematerialize and training:
-            # What is drawn at random stays outside: it must not be drawn again.
-            exchange, think = keras.remat(exchange), keras.remat(think)
-        tokens += self.branch1(exchange(tokens), training=training)
-        return tokens + self.branch2(think(tokens), training=training)
+            # Drop path stays outside: computed twice, it would draw twice.
+            attend, feed_forward = keras.remat(attend), keras.remat(feed_forward)
+        tokens += self.branch1(attend(tokens), training=training)
+        return tokens + self.branch2(feed_forward(tokens), training=training)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -1,4 +1,4 @@
-"""How does a vector become its direction?"""
+"""Vectors of length one."""
 
 from keras import ops
 

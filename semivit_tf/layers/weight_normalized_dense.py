@@ -1,4 +1,4 @@
-"""How are features compared with directions, whatever the directions' lengths?"""
+"""A dense layer with weight normalisation."""
 
 import keras
 from keras import ops
@@ -8,11 +8,11 @@ from semivit_tf.layers.unit_length import unit_length
 
 @keras.saving.register_keras_serializable(package="semivit_tf")
 class WeightNormalizedDense(keras.layers.Layer):
-    """A dense layer without bias, whose columns are a direction times a gain.
+    """A dense layer without bias, whose columns are directions times gains.
 
     Args:
         units: Integer. Outputs.
-        fixed_gain: Bool. Whether the gains stay at 1, their start.
+        fixed_gain: Bool. Whether the gains stay at 1.
 
     Reference:
         Salimans and Kingma, Weight Normalization, 2016.
@@ -33,7 +33,7 @@ class WeightNormalizedDense(keras.layers.Layer):
             autocast=False,
             name="kernel",
         )
-        # A matrix as published, so that it decays where matrices do.
+        # A matrix, as published, so that weight decay treats it as one.
         self.gain = self.add_weight(
             shape=(1, self.units),
             initializer="ones",
