@@ -9,7 +9,7 @@ from semivit_tf.backbones.vit import VIT_SIZES, ViT
 
 # Each family's constructor, and the sizes that were published.
 FAMILIES = {"vit": (ViT, VIT_SIZES), "convnext": (ConvNeXt, CONVNEXT_SIZES)}
-# What makes a backbone of the rest of a name such as "keras_applications:ResNet50V2".
+# Constructors for names with a prefix, such as "keras_applications:ResNet50V2".
 ELSEWHERE = {"keras_applications": create_application, "keras_hub": load_preset}
 
 
@@ -29,7 +29,7 @@ def find_family(name):
 
 
 def check_arguments(name, constructor, arguments):
-    """Refuses arguments that a constructor does not name."""
+    """Refuses arguments that a constructor does not have."""
     _, *parameters = inspect.signature(constructor).parameters.values()
     known = {p.name for p in parameters if p.kind is not p.VAR_KEYWORD}
     allowed = known if len(known) == len(parameters) else known | {"dtype"}
@@ -37,7 +37,7 @@ def check_arguments(name, constructor, arguments):
     if strange:
         received = ", ".join(f"{key}={arguments[key]!r}" for key in strange)
         raise ValueError(
-            f"{name} should be given of: {', '.join(sorted(known))}. "
+            f"The arguments of {name} should be of: {', '.join(sorted(known))}. "
             f"Received: {received}"
         )
 
@@ -48,7 +48,7 @@ def create_backbone(name, **overrides):
     Args:
         name: A published size such as `"vit_base_patch16"` or `"convnext_tiny"`;
             `"vit"` or `"convnext"`, with all sizes given in `overrides`; or a network
-            made elsewhere, such as `"keras_applications:ResNet50V2"` or
+            of another library, such as `"keras_applications:ResNet50V2"` or
             `"keras_hub:PRESET"`.
         **overrides: Constructor arguments, such as `image_size=224`.
 

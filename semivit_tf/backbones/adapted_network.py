@@ -1,4 +1,4 @@
-"""How does a network that was made elsewhere become a backbone?"""
+"""A network of another library as a backbone."""
 
 import copy
 
@@ -13,11 +13,11 @@ class AdaptedNetwork(keras.Model):
     Args:
         network: Functional `keras.Model` from scaled images to features `[B, D]`,
             `[B, N, D]` or `[B, h, w, D]`.
-        scaling: Layer from pixels in [0, 255] to what the network was made for.
+        scaling: Layer from pixels in [0, 255] to the network's input.
         image_size: Integer or tuple `(H, W)`.
         channels: Integer C: that of the network, or 1 for grey images, which are then
             repeated.
-        pooling: `"mean"` over tokens or places, or `"class_token"`: the first token.
+        pooling: `"mean"` over tokens or positions, or `"class_token"`: the first token.
     """
 
     def __init__(
@@ -85,9 +85,9 @@ class AdaptedNetwork(keras.Model):
         return (input_shape[0], self.network.output.shape[-1])
 
     def weight_names(self):
-        """Returns a dict of the `id` of a weight to a name for files: its number.
+        """Returns a dict from the `id` of a weight to its name in files, a number.
 
-        Keras counts unnamed layers up, so paths differ from one instance to the next.
+        Keras numbers unnamed layers, so their paths differ between instances.
         """
         return {
             id(weight): f"{self.name}/{number:05d}"
@@ -106,7 +106,7 @@ class AdaptedNetwork(keras.Model):
 
     @classmethod
     def from_config(cls, config):
-        config = copy.deepcopy(config)  # Keras empties what it reads a network from
+        config = copy.deepcopy(config)  # Keras empties the config of a network
         for part in ("network", "scaling"):
             config[part] = keras.saving.deserialize_keras_object(config[part])
         return cls(**config)

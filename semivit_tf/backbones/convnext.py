@@ -23,11 +23,11 @@ class ConvNeXt(keras.Model):
     """A ConvNeXt that takes pixels and returns pooled features.
 
     The stem cuts the image into patches; each later stage halves its rows and columns.
-    Features are averaged over all places, then normalised. Images of another size than
-    `image_size` are accepted.
+    Features are averaged over all positions, then normalised. Images of another size
+    than `image_size` are accepted.
 
     Args:
-        image_size: Integer or tuple `(H, W)`, multiples of all strides together.
+        image_size: Integer or tuple `(H, W)`, multiples of the product of all strides.
         depths: Integers. Blocks of each stage.
         widths: Integers. Channels of each stage; the last one is D.
         channels: Integer C. 1 for grey images, 3 for colour.
@@ -88,7 +88,7 @@ class ConvNeXt(keras.Model):
         )
         self.stem = self._strided(widths[0], stem_patch, "stem")
         self.stem_norm = self._norm("stem_norm")
-        # Flat lists: Keras leaves lists inside lists out of `.keras` files.
+        # Flat lists: `.keras` files (Keras 3.15) leave out layers in nested lists.
         later = range(1, len(widths))
         self.downsample_norms = [self._norm(f"downsample{i}_norm") for i in later]
         self.downsamples = [
@@ -108,7 +108,7 @@ class ConvNeXt(keras.Model):
         stride = stem_patch * 2 ** (len(depths) - 1)
         if stem_patch < 1 or size[0] % stride or size[1] % stride:
             raise ValueError(
-                "`image_size` should be a multiple of the strides together, "
+                "`image_size` should be a multiple of the product of the strides, "
                 f"stem_patch * 2 ** (stages - 1) = {stride}. Received: "
                 f"image_size={size}, stem_patch={stem_patch}"
             )
@@ -151,7 +151,7 @@ class ConvNeXt(keras.Model):
         return self.widths[-1]
 
     def stages(self):
-        """Returns for each stage the layers that lead into it, and its blocks."""
+        """Returns for each stage the layers before its blocks, and its blocks."""
         entries = [
             [self.stem, self.stem_norm],
             *map(list, zip(self.downsample_norms, self.downsamples, strict=True)),
@@ -188,9 +188,9 @@ class ConvNeXt(keras.Model):
     def layer_groups(self):
         """Returns trainable variables in groups from pixels to features.
 
-        As in published ConvNeXt code: the stem, then runs of up to three blocks of a
-        stage, the first with what leads into its stage. For depths 3, 3, 27, 3 that is
-        1 + 12 groups. The last norm belongs to the end, with the head.
+        As in published ConvNeXt code: the stem, then up to three blocks of a stage
+        each, the first ones with the layers before them. For depths 3, 3, 27, 3 that is
+        1 + 12 groups. The last norm is in none: it learns as the head does.
         """
         groups = []
         for number, (entry, blocks) in enumerate(self.stages()):

@@ -23,7 +23,7 @@ def find_application(name):
 class ApplicationScaling(keras.layers.Layer):
     """Scales pixels in [0, 255] by a network's own `preprocess_input`.
 
-    For networks that scale inside, such as EfficientNet, that changes nothing.
+    Networks that scale by themselves, such as EfficientNet, get pixels unchanged.
 
     Args:
         application: Name of the network, such as `"ResNet50V2"`.
@@ -49,10 +49,10 @@ class ApplicationScaling(keras.layers.Layer):
 
 
 def build_with_weights(constructor, weights, options):
-    """Returns the network with weights that are downloaded or read."""
+    """Returns the network, with weights that are downloaded or read from a file."""
     try:
         return constructor(weights=weights, **options)
-    except Exception as error:  # Keras raises a bare one when a download fails
+    except Exception as error:  # Keras raises a bare Exception when a download fails
         raise ValueError(
             f"{constructor.__name__} cannot be built with these weights: {error}. "
             f"Received: {weights}"
@@ -75,8 +75,8 @@ def create_application(name, image_size, *, channels=3):
     name, _, weights = name.partition(":")
     constructor = find_application(name)
     if weights and name.startswith("EfficientNetB"):
-        # Its pixel statistics are weights that Keras reads once, at loading, and a
-        # part of its scaling is there for "imagenet" alone.
+        # Its pixel statistics are weights that Keras reads only when it loads them, and
+        # a part of its scaling exists only for "imagenet".
         raise ValueError(
             f"{name} cannot take weights without losing its scaling; EfficientNetV2 "
             f"can. Received: {weights}"

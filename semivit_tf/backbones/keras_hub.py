@@ -39,10 +39,10 @@ def load_preset(preset, image_size, *, channels=3, pooling="mean"):
 
     Args:
         preset: Name such as `"vit_base_patch16_224_imagenet"`, which is downloaded, or
-            path of a local folder that has an image converter, too.
+            path of a local folder, which needs an image converter.
         image_size: Integer or tuple `(H, W)`.
         channels: That of the network, or 1.
-        pooling: `"mean"` over tokens or places, or `"class_token"`: the first token.
+        pooling: `"mean"` over tokens or positions, or `"class_token"`: the first token.
 
     Returns:
         An `AdaptedNetwork`.
@@ -52,7 +52,7 @@ def load_preset(preset, image_size, *, channels=3, pooling="mean"):
         scaling = load_scaling(keras_hub, preset)
         network = keras_hub.models.Backbone.from_preset(preset)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        # What a damaged folder leads to is as it may be.
+        # A damaged folder can raise any error.
         reason = " ".join(str(error).split())[:300]
         raise ValueError(f"The preset {preset} cannot be used: {reason}") from error
     return AdaptedNetwork(

@@ -34,8 +34,8 @@ VIT_SIZES = {
     },
 }
 
-# How the weights of a network start: as in supervised ViT code, which cuts the normal
-# distribution at 100 deviations, or as in MAE.
+# Initial weights: as in supervised ViT code, which truncates the normal distribution at
+# 100 deviations (that is, not at all), or as in MAE.
 INITIALIZATIONS = {
     "truncated_normal": lambda: keras.initializers.RandomNormal(stddev=0.02),
     "xavier_uniform": keras.initializers.GlorotUniform,
@@ -64,7 +64,7 @@ class ViT(keras.Model):
         drop_path: Float in [0, 1). Rate of the last block; it grows linearly from 0.
         initialization: `"truncated_normal"` or `"xavier_uniform"` (as MAE starts).
         rematerialize: Bool. Whether training computes each block twice instead of
-            keeping all that is in it: less memory, a third more work.
+            keeping its activations: less memory, a third more work.
         pixel_mean: Floats in [0, 1] a channel. Defaults to ImageNet's for colour and
             0.5 otherwise.
         pixel_std: Floats a channel, likewise.
@@ -213,7 +213,7 @@ class ViT(keras.Model):
         return ops.concatenate([first, tokens], axis=1)
 
     def transform(self, tokens, training=False):
-        """Sends tokens `[B, N, D]` through all blocks, without the last norm."""
+        """Applies all blocks to tokens `[B, N, D]`, without the last norm."""
         for block in self.blocks:
             tokens = block(tokens, training=training)
         return tokens
@@ -222,12 +222,12 @@ class ViT(keras.Model):
         tokens = self.prepend_class_token(self.patch_tokens(images))
         tokens = self.transform(tokens, training=training)
         if self.pooling == "class_token":
-            # The norm acts on each token by itself, so only the one in use needs it.
+            # The norm acts on each token alone, so only the class token needs it.
             return self.norm(tokens[:, 0])
         return self.norm(ops.mean(tokens[:, 1:], axis=1))
 
     def class_attention(self, images):
-        """Returns where the class token looks, in the last block: `[B, heads, N]`."""
+        """Returns the class token's attention in the last block: `[B, heads, N]`."""
         tokens = self.prepend_class_token(self.patch_tokens(images))
         for block in self.blocks[:-1]:
             tokens = block(tokens)
@@ -241,8 +241,8 @@ class ViT(keras.Model):
     def layer_groups(self):
         """Returns trainable variables in groups from pixels to features.
 
-        The groups are the embeddings, then each block. What is in no group belongs to
-        the end of the network, with the head. Layer-wise learning rates follow them.
+        The groups are the embeddings, then each block. Layer-wise learning rates follow
+        them. Variables in no group learn as the head does.
         """
         first = [self.class_token, *self.positions.trainable_variables]
         first += self.patch_embedding.trainable_variables

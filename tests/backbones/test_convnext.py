@@ -171,7 +171,10 @@ def test_small_images_of_any_size_that_the_strides_divide(image_size, options):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"image_size": 30}, r"strides together, .* = 4. Received: image_size=\(30, 3"),
+        (
+            {"image_size": 30},
+            r"product of the strides, .* = 4. Received: image_size=\(30, 3",
+        ),
         ({"stem_patch": 3}, "= 6. Received: image_size=.*, stem_patch=3"),
         ({"stem_patch": 0}, "stem_patch=0"),
         ({"depths": (1,)}, r"per stage. Received: depths=\(1,\), widths=\(8, 12\)"),

@@ -36,7 +36,7 @@ def test_free_sizes_are_all_given():
         (
             "convnext_tiny",
             {"heads": 4, "position_embedding": "sincos"},
-            "convnext_tiny should be given of: channels, depths, drop_path, "
+            "The arguments of convnext_tiny should be of: channels, depths, drop_path, "
             "image_size, layer_scale, pixel_mean, pixel_std, stem_patch, widths. "
             "Received: heads=4, position_embedding='sincos'",
         ),

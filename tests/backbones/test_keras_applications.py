@@ -205,6 +205,6 @@ def test_what_cannot_be_built_is_refused(name, options, message):
 
 
 def test_arguments_of_other_families_are_refused():
-    message = "VGG16 should be given of: channels, image_size. Received: drop_path=0.1"
+    message = "VGG16 should be of: channels, image_size. Received: drop_path=0.1"
     with pytest.raises(ValueError, match=message):
         create_backbone("keras_applications:VGG16", drop_path=0.1)

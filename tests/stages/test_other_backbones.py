@@ -113,7 +113,7 @@ def test_keras_hub_is_asked_for_when_it_is_missing(tmp_path, capsys, monkeypatch
         (["--backbone=convnext", "--depths=1,1"], "also needs --widths"),
         ([*CONVNEXT, "--depths=1,x"], "--depths should be positive whole numbers"),
         ([*CONVNEXT, "--depths=1"], "one positive integer per stage"),
-        (["--backbone=convnext_tiny"], "multiple of the strides together"),
+        (["--backbone=convnext_tiny"], "multiple of the product of the strides"),
         (["--backbone=vit_small_patch16", "--depths=1,1"], "Received: depths=(1, 1)"),
         (
             [*MOBILENET, *FLAT[:2]],
