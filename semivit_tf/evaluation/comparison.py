@@ -1,4 +1,4 @@
-"""Is one model really better than another on the same images?"""
+"""Comparison of two models on the same images."""
 
 import numpy as np
 from scipy.stats import binomtest
@@ -13,8 +13,8 @@ def compare_predictions(labels, before, after):
         after: Integer array `[N]` of predicted classes.
 
     Returns:
-        Dict with the change of accuracy, the images that only one of the two got right,
-        and the probability of so uneven a count if both were equally good.
+        Dict with the change of accuracy, the numbers of images that only one of the two
+        got right, and the probability of so uneven numbers if both were equally good.
     """
     labels, before, after = (np.asarray(x) for x in (labels, before, after))
     repaired = int(np.sum((before != labels) & (after == labels)))

@@ -1,4 +1,4 @@
-"""What does a network without a head say about images?"""
+"""Features of images by a network without its head."""
 
 import numpy as np
 
@@ -7,8 +7,8 @@ def extract_features(encode, batches):
     """Returns features `[N, D]` (float32) and labels `[N]` of one pass of batches.
 
     Args:
-        encode: Function from images `[B, H, W, C]` to features `[B, D]`: a
-            `tf.function`, or it takes long.
+        encode: Function from images `[B, H, W, C]` to features `[B, D]`; as a
+            `tf.function` it is fast.
         batches: Iterable of `(images, labels)`.
     """
     pairs = [(np.asarray(encode(images)), labels) for images, labels in batches]

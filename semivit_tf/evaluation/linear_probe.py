@@ -1,8 +1,8 @@
-"""How much of the classes can be read off features by a linear map?
+"""Linear probe: classification by a linear map of features.
 
-A softmax regression on features of zero mean and unit deviation, with a penalty on the
-square of its weights. It is convex: L-BFGS finds the minimum, without a learning rate.
-The penalty is chosen on labelled images that are kept apart.
+A softmax regression on features of zero mean and unit deviation, with a penalty on its
+squared weights. It is convex: L-BFGS finds the minimum, without a learning rate. The
+penalty is chosen on labelled images that are held out.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from sklearn.model_selection import StratifiedKFold
 
 PENALTIES = tuple(10.0**power for power in (0, -1, -2, -3, -4, -5, -6))
-# What is taken where there are too few labels to choose.
+# The penalty where there are too few labels to choose one.
 FALLBACK = 1e-2
 _FOLDS, _MANY = 5, 20_000
 
@@ -36,16 +36,16 @@ def _loss_and_gradient(inputs, classes, penalty, matrix):
 
 
 def fit_softmax(features, labels, num_classes, penalty, start=None, steps=300):
-    """Returns the array `[D + 1, K]` of weights and, last, biases at the minimum.
+    """Returns the weights and, in the last row, biases `[D + 1, K]` at the minimum.
 
     Args:
         features: Float array `[N, D]`.
         labels: Integer array `[N]`.
         num_classes: Integer K.
         penalty: Float. Half of it times the squared weights is added to the mean loss;
-            biases are free.
+            biases are not penalised.
         start: Optional array `[D + 1, K]` to start from.
-        steps: Integer. Iterations at most.
+        steps: Integer. The largest number of iterations.
     """
     inputs = tf.constant(features, tf.float32)
     classes = tf.constant(labels, tf.int32)
@@ -77,10 +77,10 @@ def _cross_entropy(features, labels, matrix):
 
 
 def choose_penalty(features, labels, num_classes, seed=0):
-    """Returns the penalty whose probabilities fit best where they were not fitted.
+    """Returns the penalty with the smallest loss on held-out labelled images.
 
-    The labelled images are divided into five parts, or as many as the rarest class has
-    images, each kept apart once; of many images, one part is.
+    The labelled images are divided into five folds, or as many as the rarest class has
+    images, each of which is held out once; of many images, only one fold is.
     """
     rarest = np.bincount(labels)[np.unique(labels)].min()
     if rarest < 2:
@@ -99,7 +99,7 @@ def choose_penalty(features, labels, num_classes, seed=0):
 
 
 def linear_probe(features, labels, queries, num_classes, penalty=None):
-    """Learns on labelled features and answers for others.
+    """Fits labelled features and classifies others.
 
     Args:
         features: Float array `[N, D]`.

@@ -1,4 +1,4 @@
-"""How good are predicted probabilities, overall and for each class?"""
+"""Accuracies of predicted probabilities, overall and by class."""
 
 import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
@@ -7,7 +7,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 def top_k_accuracy(labels, probabilities, k):
     """Returns the share of images whose label is among the k most probable classes.
 
-    Equal probabilities count in the order of the classes, the lowest first.
+    Of equal probabilities the one of the lower class comes first.
     """
     ranked = np.argsort(-np.asarray(probabilities), axis=1, kind="stable")[:, :k]
     return float(np.mean(np.any(ranked == np.asarray(labels)[:, None], axis=1)))

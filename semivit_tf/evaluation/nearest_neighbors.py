@@ -1,4 +1,4 @@
-"""Which class do the most similar labelled images vote for?"""
+"""Classification by a vote of the most similar labelled images."""
 
 import numpy as np
 import tensorflow as tf
@@ -22,11 +22,11 @@ def vote_of_neighbors(
         known: Float array `[N, D]` of features.
         labels: Integer array `[N]` of their classes.
         queries: Float array `[M, D]`; None for the known ones themselves, each of which
-            then has no vote for itself.
+            then does not vote for itself.
         num_classes: Integer.
-        count: Integer. Neighbours that vote, at most as many as there are.
+        count: Integer. Neighbours that vote; all if there are fewer.
         temperature: Float.
-        chunk: Integer. Queries that are compared at a time.
+        chunk: Integer. Queries compared at a time.
 
     Reference:
         Wu et al., Unsupervised Feature Learning via Non-Parametric Instance
@@ -45,7 +45,7 @@ def vote_of_neighbors(
             itself = tf.one_hot(places, len(known), on_value=np.inf, off_value=0.0)
             similarity -= itself
         nearest, places = tf.math.top_k(similarity, count)
-        # The largest weight is 1, so that none is too large to count.
+        # Scaled so that the largest weight is 1 and nothing overflows.
         weights = tf.exp((nearest - nearest[:, :1]) / temperature)
         voted = tf.one_hot(tf.gather(labels, places), num_classes)
         classes.append(tf.argmax(tf.einsum("qn,qnk->qk", weights, voted), axis=1))

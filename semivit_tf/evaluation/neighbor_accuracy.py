@@ -1,4 +1,4 @@
-"""Do features get better while a network learns without labels?"""
+"""Accuracy of nearest neighbours, to watch features while they are learned."""
 
 import keras
 import numpy as np
@@ -11,16 +11,16 @@ from semivit_tf.evaluation.nearest_neighbors import vote_of_neighbors
 class NeighborAccuracy(keras.callbacks.Callback):
     """Logs how often the nearest labelled images have an image's class.
 
-    The images asked about are the validation images. Where there are none, each
-    labelled image is asked about with the help of the others.
+    It is measured on the validation images. Without any, each labelled image is
+    classified by the others.
 
     Args:
-        name: String. Whose weights make the features, such as `teacher`.
-        encode: Function from images to features, by these weights.
+        name: String. Whose features they are, such as `teacher`.
+        encode: Function from images to features.
         labeled: Iterable of `(images, labels)`, one pass.
         validation: Optional iterable, likewise.
         num_classes: Integer.
-        epochs: Numbers of the epochs after which to look.
+        epochs: Numbers of the epochs after which to measure.
         count: Integer. Neighbours that vote.
     """
 

@@ -1,4 +1,4 @@
-"""How are results shown to a person? As a small table of text."""
+"""Results as small tables of text."""
 
 
 def text_table(header, rows):
@@ -19,7 +19,7 @@ def results_table(results, part="test"):
     Args:
         results: List of dicts with `stage`, `weights`, `labels_used`, `accuracy` and
             `top5_accuracy`.
-        part: String. Which images were looked at.
+        part: String. Which images were evaluated.
     """
     rows = [
         (
