@@ -25,8 +25,8 @@ def export_saved_model(
 
     Signatures: `serving_default` (float pixels in [0, 255]), `serving_uint8` (the same
     as bytes), `serving_bytes` (contents of image files, decoded and resized in the
-    graph).
-    Class names and preprocessing lie in `assets/`, warm-up requests in `assets.extra/`.
+    graph). Class names and preprocessing lie in `assets/`, warm-up requests in
+    `assets.extra/`.
 
     Args:
         model: A method with a teacher, a `Classifier`, or any built model from images
@@ -35,9 +35,8 @@ def export_saved_model(
         class_names: Sequence of K strings; defaults to the numbers of the classes.
         version: Positive integer. The server takes the highest.
         weights: `"teacher"` or `"student"`, where the model has both.
-        top_k: Integer. How many classes are listed in order.
-        central_share: Float. Which part of the images in files is looked at: the
-            sides of the box over those of the largest one.
+        top_k: Integer. How many of the most probable classes are listed.
+        central_share: Float. Which part of an image file is seen, see `central_view`.
 
     Returns:
         The path of the version's folder.

@@ -1,4 +1,4 @@
-"""What may a client of the served model ask?"""
+"""The signatures of the served model."""
 
 import tensorflow as tf
 
@@ -14,8 +14,8 @@ class ServedClassifier(tf.Module):
         network: Built model from images `[B, H, W, C]` to logits `[B, K]`.
         image_shape: Tuple `(H, W, C)`.
         class_names: Sequence of K strings.
-        top_k: Integer. How many classes are listed in order.
-        central_share: Float. Which part of a decoded image is looked at, see
+        top_k: Integer. How many of the most probable classes are listed.
+        central_share: Float. Which part of a decoded image is seen, see
             `central_view`.
     """
 
@@ -48,7 +48,7 @@ class ServedClassifier(tf.Module):
         height, width, channels = self._image_shape
 
         def load(contents):
-            # In colour first: not every format can be decoded to grey.
+            # Decoded in colour, as TensorFlow cannot decode every format to grey.
             image = central_view(decode(contents), (height, width), self._central_share)
             return to_grey(image[None])[0] if channels == 1 else image
 

@@ -1,8 +1,8 @@
-"""What does the server ask itself before the first client comes?
+"""Warm-up requests, which the server sends itself before it takes others.
 
 TF Serving replays the requests in `assets.extra/tf_serving_warmup_requests`, a file of
 `PredictionLog` records. Their few fields are described here, so that writing them needs
-no server package.
+no package of the server.
 """
 
 import numpy as np
