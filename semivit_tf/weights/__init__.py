@@ -2,8 +2,8 @@
 
 `load_published` reads a file of any known kind into a model, `save_timm` writes one
 that timm reads. A file goes through three steps: `checkpoint_file` finds named arrays
-in it, `matching` finds where they belong (by the names in `vit_names` and in
-`convnext_naming`), and `resizing` makes those fit that were made for other patches.
+in it, `matching` finds which weights they are (by the names in `vit_names` and in
+`convnext_naming`), and `resizing` adapts those of other grids and patch sizes.
 """
 
 from semivit_tf.weights.coverage import Coverage

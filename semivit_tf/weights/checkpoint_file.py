@@ -1,4 +1,4 @@
-"""Which weights does a file hold? Its first bytes say how to read it."""
+"""The weights in a file of any known format, which its first bytes tell."""
 
 import contextlib
 import dataclasses
@@ -14,7 +14,7 @@ from semivit_tf.weights.stored_array import StoredArray
 from semivit_tf.weights.torch_file import LEGACY_START, read_legacy, read_zip
 from semivit_tf.weights.weights_error import WeightsError
 
-# The keys under which training code keeps networks, those that predict best first.
+# The keys under which training code saves networks, the best ones first.
 NETWORKS = (
     "model_ema",
     "state_dict_ema",
@@ -37,10 +37,9 @@ class CheckpointFile:
 
     Attributes:
         networks: Dict from a key of the file to a dict of name to `StoredArray`.
-        grid: Tuple `(rows, columns)` of the position table, or None where the file
-            does not say it.
-        normalized: `"tokens"` or `"mean"`, what the last norm acted on, or likewise
-            None.
+        grid: Tuple `(rows, columns)` of the position table, or None if unknown.
+        normalized: `"tokens"` or `"mean"`, what the last norm acted on, or None if
+            unknown.
     """
 
     networks: dict
@@ -63,7 +62,9 @@ def open_checkpoint(path):
                 elif any(name.endswith(".npy") for name in names):
                     content = read_npz(archive)
                 else:
-                    raise WeightsError("the archive is neither of torch nor of numpy")
+                    raise WeightsError(
+                        "the zip archive should be of torch or numpy. Received: another"
+                    )
                 yield CheckpointFile(find_networks(content))
         elif start[8:9] == b"{":
             with safe_open(path, framework="numpy") as tensors:
@@ -82,7 +83,7 @@ def find_networks(content):
     """Returns the networks of a file by their keys, or the file as the only one."""
     if not isinstance(content, dict):
         raise WeightsError(
-            "the file should hold weights by their names. Received: no dict"
+            "the file should hold a dict of names and weights. Received: no dict"
         )
     found = {key: _arrays(content[key]) for key in NETWORKS if key in content}
     found = {key: arrays for key, arrays in found.items() if arrays}

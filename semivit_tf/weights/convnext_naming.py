@@ -1,11 +1,11 @@
-"""What do published files call the weights of a ConvNeXt?"""
+"""Names of a ConvNeXt's weights in published files."""
 
 from semivit_tf.weights.dialect import Place, dense, norm
 from semivit_tf.weights.layouts import CONVOLUTION, DEPTHWISE, VECTOR
 
 
 def timm_names(depths):
-    """Returns the names of timm, for so many blocks a stage."""
+    """Returns the names of timm, for numbers of blocks by stage."""
     names = {
         **dense("stem.0", "stem", CONVOLUTION),
         **norm("stem.1", "stem_norm"),
@@ -53,7 +53,7 @@ def original_names(depths):
 
 
 class ConvNeXtNaming:
-    """What files say of a ConvNeXt; see `ViTNaming`, whose methods it shares.
+    """How files name and shape a ConvNeXt; has the methods of `ViTNaming`.
 
     Args:
         backbone: `ConvNeXt`.
@@ -68,24 +68,24 @@ class ConvNeXtNaming:
         return [timm_names(depths), original_names(depths)]
 
     def folded_sides(self):
-        """Returns nothing: all published axes are axes with us."""
+        """Returns an empty dict: no axes of ours join several published ones."""
         return {}
 
     def grid(self):
         """Returns None: there is no position table."""
 
     def reason_to_refuse(self, names):
-        """Returns None: no name says that a file is of another network."""
+        """Returns None: no name tells that a file is of another network."""
 
     def reason_to_drop(self, name):
-        """Returns None: nothing of a file is rightly left out."""
+        """Returns None: no weight of a file is left out."""
 
     def reason_against_norm(self, normalized):
         """Returns None: there is one way to normalise features."""
 
     def reason_to_stay(self, name, dropped):
-        """Returns None: nothing of ours rightly gets nothing."""
+        """Returns None: every weight of ours needs a value."""
 
     def resizers(self, source_grid=None):
-        """Returns nothing: no weight depends on the size of images."""
+        """Returns an empty dict: no weight depends on the size of images."""
         return {}

@@ -1,4 +1,4 @@
-"""What became of each weight of a file, and of each weight of the model?"""
+"""What was loaded from a file into a model, weight by weight."""
 
 import dataclasses
 
@@ -9,14 +9,14 @@ class Coverage:
 
     Attributes:
         path: The file.
-        source: Which network of the file, such as `model_ema`, or `the whole file`;
-            of a student and a teacher, both.
+        source: Which network of the file, such as `model_ema`, or `the whole file`; or
+            those of a student and a teacher.
         loaded: Dict from a weight of the model to the names in the file it came from.
-        resized: Dict from those of them that were resized to `(from, to)`, two shapes.
+        resized: Dict from the resized weights among them to the shapes `(from, to)`.
         dropped: Dict from a name in the file to the reason why it was left out.
         fresh: Dict from a weight of the model to the reason why it keeps its value.
-        missing: Weights of the model that should have got a value and did not.
-        unexpected: Names in the file that nothing knows.
+        missing: Weights of the model that need a value and got none.
+        unexpected: Names in the file that no rule knows.
     """
 
     path: str
@@ -44,7 +44,7 @@ class Coverage:
 
 
 def printable(text):
-    """Returns a text whose control characters are written out: names may hold any."""
+    """Returns a text with its control characters escaped, as names may hold any."""
     return "".join(
         sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii")
         for sign in text
@@ -52,7 +52,7 @@ def printable(text):
 
 
 def few(names, most=3):
-    """Returns the first names in one line, cut where they are long, and how many."""
+    """Returns the first names, shortened, and the number of the others in one line."""
     names = list(names)
     shown = ", ".join(
         name if len(name) <= 60 else f"{name[:60]}..." for name in names[:most]

@@ -1,6 +1,6 @@
-"""What does a published file call our weights?
+"""Dialects: the names that published files have for our weights.
 
-A dialect is a dict from a published name to the `Place` of its array. Names of ours are
+A dialect is a dict from a published name to the `Place` of its array. Our names are
 those of `save_weights`, without the name of the backbone.
 """
 
@@ -9,7 +9,7 @@ import dataclasses
 
 from semivit_tf.weights.layouts import DENSE, VECTOR, same
 
-# What is beside a backbone, whose name is not in front.
+# Layers beside a backbone, whose weights do not start with its name.
 BESIDE = ("decoder", "head")
 
 
@@ -20,8 +20,8 @@ class Place:
     Attributes:
         name: The name of our weight.
         layout: See `layouts`.
-        part: None, or which third of our last axis it is: 0 for queries, 1 for keys, 2
-            for values.
+        part: None, or which third of our last axis it fills: 0 for queries, 1 for keys,
+            2 for values.
     """
 
     name: str
@@ -46,9 +46,9 @@ def norm(published, ours):
 
 
 def our_own(targets, names):
-    """Returns the dialect of `save_weights`, as far as a file's names speak it.
+    """Returns the dialect of `save_weights`, for the names that are in a file.
 
-    A classifier's file has the backbone's name in front, which may be any.
+    In a classifier's file names start with that of the backbone, which may be any.
 
     Args:
         targets: Dict from our names to weights.
@@ -72,5 +72,5 @@ def our_own(targets, names):
 
 
 def without(dialect, prefixes):
-    """Returns a dialect that does not know the published names that start so."""
+    """Returns a dialect without the published names that start with a prefix."""
     return {n: place for n, place in dialect.items() if not n.startswith(prefixes)}

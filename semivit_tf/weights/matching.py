@@ -1,4 +1,4 @@
-"""Which array of a file goes into which weight of a network?"""
+"""Matches the arrays of a file with the weights of a network."""
 
 import dataclasses
 import math
@@ -10,19 +10,19 @@ from semivit_tf.weights.layouts import our_shape, to_ours
 from semivit_tf.weights.network import HEAD
 from semivit_tf.weights.weights_error import WeightsError
 
-# Wrappers of training code around a network.
+# Prefixes that training code puts before names.
 PREFIXES = ("module.", "model.", "_orig_mod.", "backbone.", "vit.", "deit.")
 PREFIXES += ("opt/", "target/", "params/")
 HEADS = ("auto", "keep", "drop")
 NORM = ("norm/gamma", "norm/beta")
 SKIPPED = "skipped, as asked"
-# Of position tables and patch kernels that are resized: larger ones are no such thing.
+# The largest position tables and patch kernels that are resized.
 MOST_ROWS = 2**14 + 1
 
 
 @dataclasses.dataclass
 class Match:
-    """What of a file goes where in one network.
+    """Which array of a file goes into which weight of one network.
 
     Attributes:
         sources: Dict from our name to a list of `(place, name in the file, array)`.
@@ -39,21 +39,21 @@ class Match:
     unexpected: list = dataclasses.field(default_factory=list)
 
     def leave_out(self, name, there, here):
-        """Leaves one of our weights as it is, with reasons for both sides."""
+        """Leaves one of our weights unchanged, with reasons for the file and ours."""
         for _, published, _ in self.sources.pop(name, ()):
             self.dropped[published] = there
         self.fresh[name] = here
 
 
 def unwrap(name):
-    """Returns a published name without what training code put in front."""
+    """Returns a published name without the prefixes of training code."""
     while prefix := next((p for p in PREFIXES if name.startswith(p)), ""):
         name = name.removeprefix(prefix)
     return name
 
 
 def match(network, arrays, head="auto", skip=(), normalized=None):
-    """Finds what of a file goes where.
+    """Matches the arrays of a file with the weights of a network.
 
     Args:
         network: `Network`.
@@ -68,7 +68,10 @@ def match(network, arrays, head="auto", skip=(), normalized=None):
     known = {}
     for name in arrays:
         if unwrap(name) in known:
-            raise WeightsError(f"two of its weights are named {unwrap(name)[:80]}")
+            raise WeightsError(
+                "its weights should have different names. "
+                f"Received twice: {unwrap(name)[:80]}"
+            )
         known[unwrap(name)] = name
     if reason := network.naming.reason_to_refuse(known):
         raise WeightsError(reason)
@@ -115,7 +118,7 @@ def match(network, arrays, head="auto", skip=(), normalized=None):
 
 
 def _settle_head(result, network, head):
-    """Decides whether the linear head of the file is taken."""
+    """Decides whether the file's linear head is loaded."""
     if head == "keep":
         if result.fresh.get(NORM[0], SKIPPED) != SKIPPED:
             raise WeightsError(
@@ -139,7 +142,7 @@ def _settle_head(result, network, head):
 
 
 def _compare_heads(network, found):
-    """Returns reasons, for both sides, why the file's head does not fit; or Nones."""
+    """Returns why the file's head does not fit, for the file's and ours; or Nones."""
     for name, ((place, _, array), *_) in zip(HEAD, found, strict=True):
         shape, wanted = array.shape, tuple(network.weights[name].shape)
         if our_shape(place.layout, shape) != wanted:
@@ -151,7 +154,7 @@ def _compare_heads(network, found):
 
 
 def read(network, name, sources, resizer=None):
-    """Reads the array of one of our weights.
+    """Reads the array for one of our weights.
 
     Args:
         network: `Network`.
@@ -161,7 +164,7 @@ def read(network, name, sources, resizer=None):
             axes that its rows are made of, that makes it fit.
 
     Returns:
-        Tuple `(array, shape)`, the second being None, or what was resized.
+        Tuple `(array, shape)`: the shape before resizing, or None if it was not.
     """
     wanted = tuple(network.weights[name].shape)
     published = few([published for _, published, _ in sources])
@@ -172,7 +175,7 @@ def read(network, name, sources, resizer=None):
     elif set(parts) != {None}:
         raise WeightsError(f"{name} should be whole or in three parts: {published}")
     if len(parts) != len(sources):
-        raise WeightsError(f"{name} is there more than once: {published}")
+        raise WeightsError(f"{name} should be in the file once. Received: {published}")
     found = []
     for part in sorted(parts, key=str):
         layout, array = parts[part]

@@ -1,4 +1,4 @@
-"""Which networks of a model can get published weights, and by which names?"""
+"""The networks of a model that can get published weights, and their names."""
 
 import dataclasses
 
@@ -14,12 +14,12 @@ HEAD = ("head/kernel", "head/bias")
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """A backbone with what stands on it.
+    """A backbone with its head or decoder.
 
     Attributes:
         kind: The backbone's class in words.
         weights: Dict from our name of a weight to its Keras variable.
-        naming: What files say of such a network.
+        naming: `ViTNaming` or `ConvNeXtNaming`.
     """
 
     kind: str
@@ -32,11 +32,11 @@ class Network:
         return HEAD[0] in self.weights
 
     def dialects(self, names):
-        """Returns the dialects that a file with these names may speak."""
+        """Returns the dialects that a file with these names may be in."""
         return [*self.naming.published(), our_own(self.weights, names)]
 
     def reason_to_drop(self, name):
-        """Returns why a weight of a file is rightly left out, or None."""
+        """Returns why a weight of a file is left out, or None if it is not."""
         if name.startswith(("head.mlp.", "head.last_layer.")):
             return "it belongs to the projection head of pre-training"
         heads = ("head.weight", "head.bias", "head.fc.", "head/", "classifier.")
@@ -57,7 +57,7 @@ def find_targets(model):
 def describe(model):
     """Returns the `Network` of a backbone, or of a model that has one.
 
-    What stands on a backbone is known by its attributes: a dense `head`, a `decoder`.
+    A model's attributes tell what is on the backbone: a dense `head`, a `decoder`.
     """
     backbone = getattr(model, "backbone", model)
     decoder = getattr(model, "decoder", None)

@@ -1,4 +1,4 @@
-"""Which arrays are in an `.npz` file? Objects are refused: they would be pickles."""
+"""The arrays in an `.npz` file; objects, which would be pickles, are refused."""
 
 import math
 import re
@@ -8,7 +8,7 @@ import numpy as np
 from semivit_tf.weights.stored_array import StoredArray
 from semivit_tf.weights.weights_error import WeightsError
 
-# What numpy writes before the numbers of an array; other spellings are not evaluated.
+# The header that numpy writes before an array; other spellings are refused.
 _HEADER = re.compile(
     r"\{'descr': '(?P<dtype>[<>|=]?(?:b1|f[248]|[iu][1248]))', "
     r"'fortran_order': (?P<fortran>True|False), "
@@ -17,7 +17,7 @@ _HEADER = re.compile(
 
 
 def read_header(member):
-    """Reads an open array up to its numbers: `(dtype, fortran_order, shape)`."""
+    """Reads the header of an open array: `(dtype, fortran_order, shape)`."""
     start = member.read(8)
     lengths = {b"\x01\x00": 2, b"\x02\x00": 4, b"\x03\x00": 4}
     if start[:6] != b"\x93NUMPY" or start[6:] not in lengths:

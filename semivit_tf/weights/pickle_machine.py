@@ -1,9 +1,9 @@
-"""What does a pickle describe? Read without doing what it says.
+"""A reader of pickles that runs nothing of them.
 
 A pickle is a program, and Python's own reader runs it: it imports, calls, and sets
-attributes. This machine knows only the instructions that describe plain data. A name
-from a module stands for what the caller says it stands for, or is refused; nothing is
-ever imported, and nothing is called but the functions that the caller gives.
+attributes. This machine knows only the instructions that describe plain data. The
+caller says what a name from a module stands for; other names are refused. Nothing is
+imported, and only functions of the caller are called.
 """
 
 import io
@@ -11,8 +11,8 @@ import pickletools
 
 from semivit_tf.weights.weights_error import WeightsError
 
-MOST_WORK = 2_000_000  # instructions, and things given to functions
-# As keys, tuples would be hashed to their full depth.
+MOST_WORK = 2_000_000  # instructions, and arguments of functions
+# Not tuples: hashing a deeply nested one as a key would recurse.
 KEYS = (str, bytes, int, float, bool, type(None))
 
 _MARK = object()
@@ -31,7 +31,7 @@ _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
 class Inert:
-    """Stands for an object of no use here, such as the arguments of a command."""
+    """Stands for an object that is not used, such as the arguments of a command."""
 
 
 class PickleMachine:
@@ -50,7 +50,7 @@ class PickleMachine:
     def read(self, stream):
         """Returns what the next pickle of a stream of bytes in memory describes."""
         if not isinstance(stream, io.BytesIO):
-            # Lengths are claims: only what is in memory already bounds them.
+            # A pickle can claim any length; data in memory limits what is read.
             raise TypeError("`stream` should be a BytesIO")
         self.stack, self.memo, self.spent = [], {}, 0
         try:
@@ -66,7 +66,7 @@ class PickleMachine:
         return self.stack[0]
 
     def spend(self, work):
-        """Counts work, of which there may be so much."""
+        """Counts work, and refuses a pickle that makes too much of it."""
         self.spent += work
         if self.spent > MOST_WORK:
             raise WeightsError("the pickle has too many instructions")
@@ -101,7 +101,7 @@ class PickleMachine:
         return self.pop(1, keep=True)[0]
 
     def pop(self, count, keep=False):
-        """Takes the last objects off the stack, none of which may be a mark."""
+        """Pops objects off the stack, none of which may be a mark."""
         found = self.stack[-count:]
         if len(found) != count or any(thing is _MARK for thing in found):
             raise WeightsError("the pickle is damaged")
@@ -110,7 +110,7 @@ class PickleMachine:
         return found
 
     def pop_to_mark(self):
-        """Takes everything after the last mark off the stack, and the mark."""
+        """Pops all objects after the last mark, and the mark."""
         for place in range(len(self.stack) - 1, -1, -1):
             if self.stack[place] is _MARK:
                 found = self.stack[place + 1 :]
@@ -161,7 +161,7 @@ class PickleMachine:
         self.top().extend(items)
 
     def add_pairs(self, pairs):
-        """Adds keys and values, in turns, to the dict on top of the stack."""
+        """Adds alternating keys and values to the dict on top of the stack."""
         target = self.top()
         if type(target) is not dict or len(pairs) % 2:
             raise WeightsError("the pickle sets items of what is no dict")
@@ -196,7 +196,7 @@ class PickleMachine:
         known = any(function is known for known in self.names.values())
         if not known or not callable(function) or type(arguments) is not tuple:
             raise WeightsError("the pickle calls what is no function")
-        # What is remembered can be given again and again.
+        # The memo can pass one object again and again.
         sized = (thing for thing in arguments if isinstance(thing, list | tuple))
         self.spend(sum(map(len, sized), len(arguments)))
         self.stack.append(function(*arguments))
@@ -204,7 +204,7 @@ class PickleMachine:
     _newobj = _reduce
 
     def _build(self, _):
-        # Only what is thrown away, or is a dict already, may get attributes.
+        # Only dicts and objects that are not used may get attributes.
         target, _ = self.pop(2)
         if not isinstance(target, Inert | dict):
             raise WeightsError("the pickle sets attributes of what should have none")

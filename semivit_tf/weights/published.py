@@ -1,4 +1,4 @@
-"""How do published weights get into a model of ours?"""
+"""Loads published weights into a model."""
 
 from semivit_tf.weights.checkpoint_file import NETWORKS, WHOLE, open_checkpoint
 from semivit_tf.weights.coverage import Coverage, few
@@ -7,7 +7,7 @@ from semivit_tf.weights.network import find_targets
 from semivit_tf.weights.resizing import is_grid
 from semivit_tf.weights.weights_error import WeightsError, blaming
 
-# Which key is the trained network where another is its moving average.
+# The key of the trained network, by that of its moving average.
 TRAINED = {"model_ema": "model", "state_dict_ema": "state_dict"}
 
 
@@ -22,30 +22,29 @@ def load_published(
     allow_missing=False,
     allow_unexpected=False,
 ):
-    """Loads the weights of a published file into a model, or of our own.
+    """Loads the weights of a published file, or of one of ours, into a model.
 
-    Files of PyTorch (of either kind), safetensors and `.npz` are told apart by their
+    Files of PyTorch (zip or legacy), safetensors and `.npz` are told apart by their
     first bytes; their weights may be named as by MAE, DINO, timm, DeiT, Semi-ViT,
-    Hugging Face's transformers, the JAX release of ViT, or `save_weights`. No file runs
-    code. Position tables and patch kernels of other sizes are resized. The model is
-    changed only if everything fits.
+    Hugging Face's transformers, the JAX release of ViT, or `save_weights`. No code of a
+    file is run. Position tables and patch kernels of other sizes are resized. The model
+    is changed only if everything fits.
 
     Args:
-        model: A backbone, or a method around one. Of a method with a student and a
-            teacher both are loaded.
+        model: A backbone, or a method with one. Student and teacher are both loaded.
         path: File.
         network: Which network of the file, by its key, such as `"model"` or
-            `"student"`. `"auto"`: the one that predicts best, a moving average or
-            teacher; but a student gets `model` where a teacher gets `model_ema`.
-        head: `"keep"`: the linear head has to fit; `"drop"`: it stays as it is;
-            `"auto"`: it is taken where it fits.
-        skip: Prefixes of weights of the model that stay as they are, as in
+            `"student"`. `"auto"`: the best one, a moving average or teacher; but a
+            student gets `model` if the teacher gets `model_ema`.
+        head: `"keep"`: the linear head has to fit; `"drop"`: it is not loaded;
+            `"auto"`: it is loaded if it fits.
+        skip: Prefixes of weights of the model that are not loaded, as in
             `load_weights`.
         source_grid: Tuple `(rows, columns)` of the file's position table, where it
             cannot be told from its length.
-        allow_missing: Bool. Whether weights of the model may get nothing. Or prefixes
-            of those that may, if all with that prefix do.
-        allow_unexpected: Bool. Whether the file may hold weights that nothing knows.
+        allow_missing: Bool. Whether the file may lack weights of the model. Or
+            prefixes: it may lack all weights of a prefix, but not some of them.
+        allow_unexpected: Bool. Whether the file may hold weights that no rule knows.
 
     Returns:
         A `Coverage`.
@@ -86,7 +85,7 @@ def _check(targets, head, source_grid):
 
 
 def choose(networks, wanted, role):
-    """Returns the key of the network of a file that a role gets."""
+    """Returns the key of a file's network for a role: student, teacher, or neither."""
     if wanted != "auto":
         if wanted not in networks:
             raise WeightsError(
@@ -120,7 +119,7 @@ def _refuse(found, allow_missing, allow_unexpected):
 
 
 def _read_all(target, found, source_grid):
-    """Returns the arrays by our names, and what was resized from and to."""
+    """Returns the arrays by our names, and the shapes of those that were resized."""
     resizers = target.naming.resizers(source_grid)
     arrays, resized = {}, {}
     for name, sources in found.sources.items():

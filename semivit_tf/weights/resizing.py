@@ -1,7 +1,7 @@
-"""What becomes of weights that are made for other patches?
+"""Resizing of position tables and patch kernels.
 
-Both kinds are resized as published code does: PyTorch's bicubic interpolation, with
-half-pixel centres, coefficient -0.75 and no antialiasing.
+Both are resized as by published code: PyTorch's bicubic interpolation, with half-pixel
+centres, coefficient -0.75 and no antialiasing.
 """
 
 import math
@@ -22,9 +22,9 @@ def is_grid(value):
 
 
 def grid_like(tokens, grid):
-    """Returns the grids of so many tokens that a table of a model may have.
+    """Returns the grids that a table of so many tokens may have.
 
-    That is a square, or one with the sides in the same relation as the model's.
+    That is a square, or a grid of the same aspect as the model's.
     """
     found = set()
     side = math.isqrt(tokens)
@@ -42,7 +42,7 @@ def find_grid(rows, grid, source_grid=None):
     Args:
         rows: Integer. Rows of the table.
         grid: Tuple `(rows, columns)` of the model's table.
-        source_grid: The same of the file's, where it is known.
+        source_grid: That of the file's table, if it is known.
 
     Returns:
         Tuple `(grid, has_class_row)`.
@@ -77,7 +77,7 @@ def resize_positions(table, lengths, grid, source_grid=None):
     Args:
         table: Array of float32, `[1 + M, D]` or `[M, D]`.
         lengths: Tuple `(1, rows)` for a published table; `(rows,)` for one of ours,
-            which is taken to be made for the same grid where it is as long.
+            which has the same grid if it has the same length.
         grid: Tuple `(rows, columns)` of N tokens.
         source_grid: Optional tuple `(rows, columns)` of M tokens.
     """

@@ -1,4 +1,4 @@
-"""Which arrays are in a `.safetensors` file? Its header says it, and is checked."""
+"""The arrays in a `.safetensors` file, whose header is checked."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""What is known of an array in a file before it is read?"""
+"""An array in a file, whose shape is known before it is read."""
 
 import dataclasses
 from collections.abc import Callable
@@ -13,16 +13,16 @@ class StoredArray:
     """An array that stays in its file until it is asked for.
 
     Attributes:
-        shape: Tuple of integers. Their product is no more than the file holds,
-            unpacked.
-        load: Function of nothing that returns the array.
+        shape: Tuple of integers. Their product is at most what the unpacked file
+            holds.
+        load: Function without arguments that returns the array.
     """
 
     shape: tuple
     load: Callable
 
     def read(self):
-        """Returns the array in float32; what is no finite number is refused."""
+        """Returns the array in float32; non-finite numbers are refused."""
         array = np.asarray(self.load())
         if array.dtype.kind in "biuc":
             raise WeightsError(f"weights should be floats. Received: {array.dtype}")

@@ -1,4 +1,4 @@
-"""How do our weights reach other tools? In a file named as timm names them."""
+"""Export of weights to a file with the names of timm."""
 
 import json
 
@@ -13,10 +13,10 @@ from semivit_tf.whole_file import whole_path
 
 
 def save_timm(model, path):
-    """Writes a backbone, and its linear head, to a `.safetensors` file as timm would.
+    """Writes a backbone, and its linear head, to a `.safetensors` file for timm.
 
-    The file is there whole or not at all. The published pixels are normalised before
-    the network; a model of ours normalises inside, and takes pixels in [0, 255].
+    The file appears whole or not at all. Networks of timm take normalised pixels;
+    models of ours take pixels in [0, 255] and normalise them.
 
     Args:
         model: A backbone, or a method with one, such as `Classifier`.

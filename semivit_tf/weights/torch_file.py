@@ -1,7 +1,7 @@
-"""What is in a file that `torch.save` wrote? Read without PyTorch, and run never.
+"""Files that `torch.save` wrote, read without PyTorch and without running code.
 
 There are two kinds: a zip archive with one entry for each storage, and, from before
-PyTorch 1.6, a row of pickles with the storages behind them.
+PyTorch 1.6, a sequence of pickles with the storages after them.
 """
 
 import functools
@@ -17,18 +17,18 @@ from semivit_tf.weights.weights_error import WeightsError
 
 LARGEST_PICKLE = 64 * 2**20
 MAGIC = 0x1950A86A20F9469CFC6C
-# The pickle of that number, which legacy files start with.
+# The pickled magic number that legacy files start with.
 LEGACY_START = b"\x80\x02\x8a\n" + MAGIC.to_bytes(10, "little") + b"."
 
 
 def checked_entry(archive, name):
-    """Returns the description of an entry; compressed or encrypted ones are refused."""
+    """Returns an entry's `ZipInfo`; compressed or encrypted entries are refused."""
     try:
         entry = archive.getinfo(name)
     except KeyError:
         raise WeightsError(f"the archive has no entry {name[:80]!r}") from None
     if entry.compress_type or entry.flag_bits & 1:
-        raise WeightsError("the archive is compressed or encrypted, as none should be")
+        raise WeightsError("the archive should be neither compressed nor encrypted")
     return entry
 
 
@@ -44,7 +44,7 @@ def read_zip(archive):
         raise WeightsError("the archive's pickle is too large to describe weights")
     order = _byte_order(archive, folder)
 
-    # Neighbours often share a storage; older ones are let go.
+    # Tensors that follow each other often share a storage; older ones are freed.
     @functools.lru_cache(maxsize=1)
     def load(name, dtype, count):
         content = archive.read(checked_entry(archive, name))
@@ -75,7 +75,7 @@ def _byte_order(archive, folder):
 
 
 class LegacyStorages:
-    """The storages behind the pickles of a legacy file, found after the pickles.
+    """The storages of a legacy file, which come after its pickles.
 
     Args:
         file: Binary file.
@@ -86,7 +86,7 @@ class LegacyStorages:
         self.claims, self.places = {}, {}
 
     def refer(self, reference):
-        """Returns the `Storage` of a pickled reference, or of a view of one."""
+        """Returns the `Storage` that a pickled reference, or a view of it, means."""
         dtype, key, count, (view,) = read_reference(reference, 6)
         if self.claims.setdefault(key, (dtype, count)) != (dtype, count):
             raise WeightsError("a storage of the file is described twice, differently")
@@ -102,7 +102,7 @@ class LegacyStorages:
         return Storage(length, functools.partial(self.load, key, start, length))
 
     def locate(self, keys, start, end):
-        """Finds each storage between two places of the file, in the order of keys."""
+        """Finds the storages between two positions of the file, in order of keys."""
         if type(keys) is not list or not all(isinstance(key, str) for key in keys):
             raise WeightsError("the file's list of storages is damaged")
         if set(keys) != set(self.claims):

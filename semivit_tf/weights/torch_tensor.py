@@ -1,4 +1,4 @@
-"""What is a tensor in a PyTorch file? A view of a storage, described in a pickle."""
+"""Tensors in a PyTorch file: views of storages, described in a pickle."""
 
 import dataclasses
 import math
@@ -10,7 +10,7 @@ from semivit_tf.weights.pickle_machine import Inert
 from semivit_tf.weights.stored_array import StoredArray
 from semivit_tf.weights.weights_error import WeightsError
 
-# NumPy has no bfloat16: these are the upper halves of float32 numbers.
+# NumPy has no bfloat16, whose numbers are the upper halves of float32 ones.
 BFLOAT16 = np.dtype([("upper_half", "u2")])
 STORAGES = {
     "BFloat16Storage": BFLOAT16,
@@ -24,7 +24,7 @@ STORAGES = {
     "LongStorage": np.dtype("i8"),
     "ShortStorage": np.dtype("i2"),
 }
-# Objects of a training run that published files carry along.
+# Further objects that published files hold, which are not used.
 THROWN_AWAY = (
     "__builtin__.frozenset",
     "__builtin__.set",
@@ -44,11 +44,11 @@ THROWN_AWAY = (
 
 @dataclasses.dataclass(frozen=True)
 class Storage:
-    """A row of numbers in a file.
+    """A flat array of numbers in a file.
 
     Attributes:
-        count: Integer. How many numbers; no more than the file holds.
-        load: Function of nothing that returns them as an array `[count]`.
+        count: Integer. How many numbers; at most what the file holds.
+        load: Function without arguments that returns them as an array `[count]`.
     """
 
     count: int
@@ -64,7 +64,7 @@ def _are_counts(values):
 
 
 def strided_view(storage, offset, shape, strides):
-    """Returns the `StoredArray` of a view, which has to lie within its storage.
+    """Returns the `StoredArray` of a view, which must lie within its storage.
 
     Views that repeat numbers are refused, so that no array is larger than its file.
     """
@@ -147,7 +147,7 @@ def read_reference(reference, length):
 
     Args:
         reference: What the pickle gives.
-        length: Integer. The entries that this kind of file puts into it.
+        length: Integer. How many entries it has in this kind of file.
 
     Returns:
         Tuple `(dtype, key, count, rest)`.

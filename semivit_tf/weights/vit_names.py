@@ -1,4 +1,4 @@
-"""What do published files call the weights of a ViT, and of a decoder of MAE?"""
+"""Names of the weights of a ViT, and of a decoder of MAE, in published files."""
 
 from semivit_tf.weights.dialect import Place, dense, norm
 from semivit_tf.weights.layouts import (
@@ -17,7 +17,7 @@ QKV = "attention/qkv"
 
 
 def _block(published, ours):
-    """Returns the entries of one block, in timm's words."""
+    """Returns the entries of one block, by timm's names."""
     return {
         **norm(f"{published}.norm1", f"{ours}/norm1"),
         **dense(f"{published}.attn.qkv", f"{ours}/{QKV}"),
@@ -48,7 +48,7 @@ def timm_names(depth, norm_name="norm"):
 
 
 def split_names(depth):
-    """Returns the names by which timm's attention is known where it is not fused."""
+    """Returns the names of timm's attention where it is not fused."""
     names = {}
     for index in range(depth):
         for part, word in enumerate(PARTS):

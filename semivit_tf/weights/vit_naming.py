@@ -1,4 +1,4 @@
-"""Which weights of a published ViT are for ours, and which are not?"""
+"""Which weights of a published ViT are for ours."""
 
 import functools
 
@@ -13,10 +13,10 @@ from semivit_tf.weights.vit_names import (
     transformers_names,
 )
 
-# What files call a norm that acts on each token.
+# Names of a norm that acts on each token.
 TOKEN_NORMS = ("norm.", "layernorm.", "Transformer/encoder_norm/")
 MEAN_NORM = "fc_norm."
-# What timm and transformers call the second token of a distilled DeiT.
+# Names of the second token of a distilled DeiT, in timm and transformers.
 DISTILLATION_TOKENS = ("dist_token", "embeddings.distillation_token")
 NORMALIZED = {True: "the mean of tokens", False: "tokens"}
 BEFORE_THE_MEAN = "it normalises tokens, the model's norm their mean"
@@ -24,7 +24,7 @@ AFTER_THE_MEAN = "it normalises the mean of tokens, the model's norm tokens"
 
 
 class ViTNaming:
-    """What files say of a ViT, alone or with a decoder of MAE.
+    """How files name and shape a ViT, alone or with a decoder of MAE.
 
     Args:
         backbone: `ViT`.
@@ -34,7 +34,7 @@ class ViTNaming:
     def __init__(self, backbone, decoder=None):
         self.backbone = backbone
         self.decoder = decoder
-        # MAE's decoder gets tokens, normalised each by itself.
+        # MAE's decoder gets tokens that are normalised one by one.
         self.norm_of_mean = decoder is None and backbone.pooling == "mean"
 
     def published(self):
@@ -49,7 +49,7 @@ class ViTNaming:
         return [timm | split_names(depth), *others]
 
     def folded_sides(self):
-        """Returns the lengths of published axes that are one with us, by layout."""
+        """Returns the lengths of published axes that are joined in ours, by layout."""
         side = self.backbone.patch_size
         return {TOKENS: {0: 1}, PATCHES: {2: side, 3: side}}
 
@@ -58,10 +58,10 @@ class ViTNaming:
         return self.backbone.grid
 
     def reason_to_refuse(self, names):
-        """Returns why no file with such names is for the model, or None."""
+        """Returns why a file with these names is not for the model, or None."""
         for name in DISTILLATION_TOKENS:
             if name in names:
-                # Its other tokens look at this one, so it cannot be left out.
+                # Its other tokens attend to this one, so it cannot be left out.
                 return (
                     f"it is a distilled DeiT, with a token ({name}) that the model "
                     "does not have; a DeiT that is not distilled can be loaded"
@@ -69,7 +69,7 @@ class ViTNaming:
         return None
 
     def reason_to_drop(self, name):
-        """Returns why a file's weight is rightly left out, or None."""
+        """Returns why a file's weight is left out, or None if it is not."""
         if name.startswith(("mask_token", "decoder_", "decoder/")):
             return "the model has no decoder" if self.decoder is None else None
         if name.startswith(TOKEN_NORMS) and self.norm_of_mean:
@@ -79,18 +79,18 @@ class ViTNaming:
         return None
 
     def reason_against_norm(self, normalized):
-        """Returns why the last norm of a file is not for the model's, or None.
+        """Returns why the last norm of a file is not the model's, or None if it is.
 
         Args:
-            normalized: What the file says that it acted on: `"tokens"`, `"mean"`, or
-                None.
+            normalized: What the file's norm acted on: `"tokens"`, `"mean"`, or None
+                if unknown.
         """
         if normalized in (None, "mean" if self.norm_of_mean else "tokens"):
             return None
         return BEFORE_THE_MEAN if self.norm_of_mean else AFTER_THE_MEAN
 
     def reason_to_stay(self, name, dropped):
-        """Returns why a weight of ours rightly gets nothing from the file, or None.
+        """Returns why a weight of ours needs nothing from the file, or None if it does.
 
         Args:
             name: Our name.
@@ -101,11 +101,11 @@ class ViTNaming:
         return None
 
     def lacks_norm(self):
-        """Returns how to say that a file has no norm like the model's."""
+        """Returns the message that a file has no norm like the model's."""
         return f"the file has no norm of {NORMALIZED[self.norm_of_mean]}"
 
     def resizers(self, source_grid=None):
-        """Returns functions of the arrays that may be made for other patches."""
+        """Returns the functions that resize arrays, by our names."""
         tables = {"": self.backbone.grid}
         if self.decoder is not None:
             tables["decoder/"] = self.decoder.grid

@@ -1,4 +1,4 @@
-"""What is said when a file of weights cannot be used?"""
+"""The error of a file of weights that cannot be used."""
 
 import contextlib
 import zipfile
@@ -15,7 +15,7 @@ class WeightsError(ValueError):
 
 @contextlib.contextmanager
 def blaming(path):
-    """Says of which file the block complains: all its failures are `WeightsError`."""
+    """Turns all errors of the block into `WeightsError` that name the file."""
     try:
         yield
     except WeightsError as error:
