@@ -12,9 +12,10 @@ import tensorflow as tf
 
 from semivit_tf.cli import parse
 from semivit_tf.data.loaders import load_parts
-from semivit_tf.stages.batch_sizes import with_batch_sizes
-from semivit_tf.stages.pipeline import check_batches, split_and_batch
+from semivit_tf.stages.batch_sizes import check_batches
 from semivit_tf.stages.run import Run
+from semivit_tf.stages.run_data import split_and_batch
+from semivit_tf.stages.table import PIPELINES
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -222,11 +223,14 @@ def test_a_sweep_fits_the_batches_of_any_recipe_to_few_labels(name, sweep, tmp_p
     for run, flags in commands.items():
         config = parse(["main.py", *flags])
         data = split_and_batch(config, load_parts("npz", config.data.data_dir))
-        config = with_batch_sizes(config, data, replicas=1)
-        check_batches(Run(config, None, data, tf.distribute.get_strategy()))
+        prepared = Run(config, None, data, tf.distribute.get_strategy())
+        sizes = {}
+        for stage in PIPELINES["semi_vit"]:
+            if stage.settings in ("finetune", "semi"):
+                check_batches(prepared, stage)
+                sizes[stage.settings] = prepared.settings(stage).batch_size
         labeled, network = run.removeprefix("labels").split("_seed0_")
-        sizes = config.finetune.batch_size, config.semi.batch_size
-        found[int(labeled), network] = sizes
+        found[int(labeled), network] = sizes["finetune"], sizes["semi"]
     most = 40 if name == "quickstart.flags" else 100  # the recipe's limit
     expected = {1: (5, 5), 3: (15, 15), 20: (most, 20)}
     assert found == {

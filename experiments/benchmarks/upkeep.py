@@ -96,14 +96,14 @@ def measure_quickstart():
 
     from semivit_tf.cli import parse
     from semivit_tf.methods.ema_teacher import EMATeacher
-    from semivit_tf.stages import semi_finetune
     from semivit_tf.stages.pipeline import prepare
 
     with tempfile.TemporaryDirectory() as folder:
         flags = [f"--flagfile={ROOT / 'experiments' / 'quickstart.flags'}"]
         run = prepare(parse(["main.py", *flags, f"--workdir={folder}/run"]))
     keras.utils.set_random_seed(0)
-    training = semi_finetune.prepare(run, fresh=True)
+    (stage,) = (one for one in run.wanted if one.name == "semi_finetune")
+    training = stage.kind.prepare(run, stage)
     model, stream = training.model, training.stream(0)
     model.optimizer.build(model.trainable_variables)
     for callback in training.callbacks:

@@ -1,5 +1,5 @@
 """Which data, method, schedule and checkpoint make one run? Config in, run folder out.
 
-`pipeline.py` runs the stages in order; each stage is a file. A stage knows no maths and
-no flags.
+`table.py` lists the stages, `pipeline.py` runs them in order. Each kind of stage is a
+file, and knows no stage by name, no maths and no flags.
 """

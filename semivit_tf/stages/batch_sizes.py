@@ -1,25 +1,45 @@
-"""How many images does a step take where nobody said it? All there are, up to a limit.
+"""How many images a step takes: as many as asked for, or as there are up to a limit.
 
-The limits are those of the published recipes, or what was said with
+The limits are those of the published recipes, or what was given with
 `--fit_batch_sizes`; with few labels there are fewer images.
 """
 
 import dataclasses
 import math
 
+from semivit_tf.config.settings import InputError
 from semivit_tf.config.stages import BATCH_SIZES
+from semivit_tf.stages.failures import input_errors
+from semivit_tf.training.distribution import check_batch_size
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """The images of one sort in a step.
+
+    Attributes:
+        images: String, such as `"labelled images"`.
+        available: Integer. How many there are.
+        times: Integer. How many there are in a step for one of `batch_size`.
+        times_flag: Name of the setting that says `times`.
+    """
+
+    images: str
+    available: int
+    times: int = 1
+    times_flag: str | None = None
 
 
 def fitting(most, available, replicas, parts):
     """Returns the largest batch up to a limit that replicas can share, and its parts.
 
-    Fewer images need fewer parts, none larger than those of the limit.
+    Fewer images need fewer micro-batches, none larger than those of the limit.
 
     Args:
         most: Integer, the limit.
         available: Integer. How many images there are.
         replicas: Integer. They take equal shares.
-        parts: Integer. Equal parts of a replica's share of `most`.
+        parts: Integer. Micro-batches of a replica's share of `most`.
     """
     size = max(min(most, available), 1)
     part = max(most // (replicas * parts), 1)
@@ -27,27 +47,42 @@ def fitting(most, available, replicas, parts):
     return max(size - size % (replicas * parts), 1), parts
 
 
-def with_batch_sizes(config, data, replicas):
-    """Returns the `Config` with a batch size for each stage.
+def settled_settings(stage, config, data, replicas):
+    """Returns the settings of a training stage with a batch size.
 
     Args:
-        config: `Config`, which may leave them out, or give them as limits.
+        stage: `Stage`.
+        config: `Config`, which may leave the size out, or give it as a limit.
         data: `Dataset` that there are batches of.
         replicas: Integer.
     """
-    labeled, unlabeled = len(data.split.labeled), len(data.unlabeled_indices)
-    available = {
-        "pretrain": len(data.image_indices),
-        "finetune": labeled,
-        "semi": min(labeled, unlabeled // config.semi.unlabeled_per_labeled),
-    }
-    settled = {}
-    for name, images in available.items():
-        settings = getattr(config, name)
-        if settings.batch_size is None or config.run.fit_batch_sizes:
-            most = settings.batch_size or BATCH_SIZES[name]
-            size, parts = fitting(most, images, replicas, settings.batch_parts)
-            settled[name] = dataclasses.replace(
-                settings, batch_size=size, batch_parts=parts
+    settings = getattr(config, stage.settings)
+    if settings.batch_size is not None and not config.run.fit_batch_sizes:
+        return settings
+    available = min(
+        batch.available // batch.times for batch in stage.kind.batches(settings, data)
+    )
+    most = settings.batch_size or BATCH_SIZES[stage.settings]
+    size, parts = fitting(most, available, replicas, settings.batch_parts)
+    return dataclasses.replace(settings, batch_size=size, batch_parts=parts)
+
+
+def check_batches(run, stage):
+    """Refuses batches larger than the data or not divisible over the replicas."""
+    settings = run.settings(stage)
+    replicas = run.strategy.num_replicas_in_sync
+    for batch in stage.kind.batches(settings, run.data):
+        flag, size = settings.flag("batch_size"), settings.batch_size * batch.times
+        if batch.times_flag:
+            flag += f" times --{settings.flag(batch.times_flag)}"
+        if not batch.available:
+            raise InputError(
+                f"--stages={stage.name} needs {batch.images}: there are none"
             )
-    return dataclasses.replace(config, **settled)
+        if size > batch.available:
+            raise InputError(
+                f"--{flag} should be at most the {batch.available} {batch.images}. "
+                f"Received: {size}"
+            )
+        with input_errors():
+            check_batch_size(flag, size, replicas, settings.batch_parts)

@@ -1,4 +1,4 @@
-"""Are the images what they should be? All are read once, before days are spent."""
+"""The kind of stage that reads all images once, before days are spent on them."""
 
 import dataclasses
 
@@ -8,10 +8,45 @@ from semivit_tf.config.settings import InputError
 from semivit_tf.data.check_report import check_report
 from semivit_tf.data.check_report_text import describe
 from semivit_tf.data.image_scan import ImageScan, scan
+from semivit_tf.stages.failures import input_errors
+from semivit_tf.stages.run_data import split_and_batch
+from semivit_tf.stages.stage import Kind
+from semivit_tf.training.distribution import meet
 from semivit_tf.training.progress import CountProgress
 
-STAGE = "check"
 _NAMED = 5
+
+
+class Check(Kind):
+    """Reports unreadable images and duplicates; refuses them or leaves them out."""
+
+    settles_data = True
+
+    def without_bad_images(self, parts, folder):
+        """Returns the parts with the images marked that an earlier check found bad.
+
+        Args:
+            parts: `Parts`.
+            folder: `StageFolder`.
+        """
+        scans = {
+            name: _earlier_scan(folder, name, source)
+            for name, source in _sources(parts).items()
+        }
+        return _marked(parts, {name: found for name, found in scans.items() if found})
+
+    def carry_out(self, run, stage):
+        with input_errors():
+            if run.is_chief:
+                parts = check(run, stage)
+            meet(run.strategy)
+            if not run.is_chief:
+                folder = run.stage_folder(stage)
+                parts = self.without_bad_images(run.data.parts, folder)
+            if parts is run.data.parts:
+                return run
+            data = split_and_batch(run.config, parts)
+        return dataclasses.replace(run, data=data)
 
 
 def _sources(parts):
@@ -20,27 +55,13 @@ def _sources(parts):
 
 
 def _earlier_scan(folder, name, source):
-    path = folder.stage(STAGE).path / f"{name}.npz"
+    path = folder.path / f"{name}.npz"
     if not path.exists():
         return None
     try:
         return ImageScan.load(path, source)
     except ValueError:
-        return None  # of other images: they are scanned anew
-
-
-def without_bad_images(parts, folder):
-    """Returns the parts with those images marked that an earlier check could not read.
-
-    Args:
-        parts: `Parts`.
-        folder: `RunFolder`.
-    """
-    scans = {
-        name: _earlier_scan(folder, name, source)
-        for name, source in _sources(parts).items()
-    }
-    return _marked(parts, {name: found for name, found in scans.items() if found})
+        return None  # a scan of other images: these are scanned again
 
 
 def _marked(parts, scans):
@@ -52,14 +73,14 @@ def _marked(parts, scans):
     return dataclasses.replace(parts, **bad) if bad else parts
 
 
-def _scan(run, name, source):
-    found = _earlier_scan(run.folder, name, source)
+def _scan(run, stage, name, source):
+    folder = run.stage_folder(stage)
+    found = _earlier_scan(folder, name, source)
     if found is None:
-        with CountProgress(f"{STAGE} {name} images") as progress:
+        with CountProgress(f"{stage.name} {name} images") as progress:
             found = scan(source, progress)
-        folder = run.folder.stage(STAGE).path
-        folder.mkdir(parents=True, exist_ok=True)
-        found.save(folder / f"{name}.npz")
+        folder.path.mkdir(parents=True, exist_ok=True)
+        found.save(folder.path / f"{name}.npz")
     return found
 
 
@@ -102,19 +123,19 @@ def _refuse(report, settings, file):
         )
 
 
-def check(run, say):
+def check(run, stage):
     """Reads all images, unless that was done, and reports what was found.
 
     Returns:
         `Parts` with the images marked that cannot be used; those of the run itself if
         nothing changes.
     """
-    folder, parts = run.folder.stage(STAGE), run.data.parts
+    folder, parts, file = run.stage_folder(stage), run.data.parts, f"{stage.name}.json"
     if folder.done:
-        say(f"{STAGE}: done before")
+        run.say(f"{stage.name}: done before")
         return parts
     sources = _sources(parts)
-    scans = {name: _scan(run, name, source) for name, source in sources.items()}
+    scans = {name: _scan(run, stage, name, source) for name, source in sources.items()}
     report = check_report(
         np.concatenate([source.labels for source in sources.values()]),
         parts.train.class_names,
@@ -123,9 +144,9 @@ def check(run, say):
         list(scans.values()),
     )
     report["ignored"] = list(parts.ignored)
-    run.folder.write_json("check.json", report)
-    say(f"\n{describe(report)}\n")
-    _refuse(report, run.config.data, run.folder.path / "check.json")
+    run.folder.write_json(file, report)
+    run.say(f"\n{describe(report)}\n")
+    _refuse(report, run.config.data, run.folder.path / file)
     folder.finish(
         images=report["images"],
         unreadable=len(report["unreadable"]),

@@ -1,6 +1,4 @@
-"""How good is what the stages made, on images that nothing was chosen by?"""
-
-import pathlib
+"""The kind of stage that tests classifiers on images that nothing was chosen by."""
 
 import numpy as np
 import tensorflow as tf
@@ -8,15 +6,29 @@ import tensorflow as tf
 from semivit_tf.evaluation.comparison import compare_predictions, verdict
 from semivit_tf.evaluation.metrics import evaluate_probabilities
 from semivit_tf.evaluation.tables import results_table
-from semivit_tf.stages.run import FROM_FILE
-
-# Whose weights each stage leaves, in the order of the table.
-EVALUATED = (
-    ("finetune", "student"),
-    ("finetune", "teacher"),
-    ("semi_finetune", "student"),
-    ("semi_finetune", "teacher"),
+from semivit_tf.stages.stage import Kind
+from semivit_tf.stages.starting_weights import (
+    Kept,
+    check_answer,
+    kept_by,
+    starting_weights,
 )
+
+_FILE = "evaluation.json"
+_AGAINST = "teacher_against_"  # and what the teacher's stage started from
+
+
+class Evaluate(Kind):
+    """Tests all classifiers of the stages that it starts from."""
+
+    def needs_weights(self, settings):
+        return True
+
+    def check(self, run, stage):
+        check_answer(run, stage)
+
+    def carry_out(self, run, stage):
+        run.say("\n" + describe(evaluate(run, stage)) + "\n")
 
 
 def held_out(run):
@@ -28,20 +40,41 @@ def held_out(run):
     return None, None
 
 
-def weights_there(run):
-    """Returns the (stage, weights) that can be tested, in the order of the table."""
-    if run.answers_from_file:
-        return [(FROM_FILE, pathlib.Path(run.config.backbone.init_from).name)]
-    folders = {stage: run.folder.stage(stage) for stage, _ in EVALUATED}
+def weights_there(run, stage):
+    """Returns a list of the `Kept` weights to test, in the order of the table."""
+    source = starting_weights(run, stage)
+    if source.file:
+        return [kept_by(run, source, None)]
+    found = []
+    for trained in finished_stages(run, stage):
+        start = continued(run, trained)
+        if start and start.stage is None and start.path(run).exists():
+            found.append(start)
+        for network in run.networks(trained):
+            kept = Kept(trained, network)
+            if kept.path(run).exists():
+                found.append(kept)
+    return found
+
+
+def finished_stages(run, stage):
+    """Returns the finished stages whose classifiers a stage looks at, in order."""
     return [
-        (stage, weights)
-        for stage, weights in EVALUATED
-        if folders[stage].done and folders[stage].weights(weights).exists()
+        earlier
+        for earlier in run.pipeline
+        if earlier.name in stage.starts_from and run.stage_folder(earlier).done
     ]
 
 
+def continued(run, trained):
+    """Returns the `Kept` classifier that a stage learned on from, or None."""
+    if trained.kind.needs_weights(run.settings(trained)):
+        return kept_by(run, starting_weights(run, trained), "student")
+    return None
+
+
 def predict_with(run, batches):
-    """Returns a function from stage and weights to labels and probabilities."""
+    """Returns a function from `Kept` weights to labels and probabilities."""
     network = run.classifier()
 
     @tf.function
@@ -49,47 +82,66 @@ def predict_with(run, batches):
         logits = tf.cast(network(images, training=False), tf.float32)
         return tf.nn.softmax(logits)
 
-    def predict(stage, weights):
-        run.load_kept(network, stage, weights)
+    def predict(kept):
+        kept.load(run, network)
         pairs = [(labels, probabilities_of(images)) for images, labels in batches]
         return tuple(np.concatenate(part) for part in zip(*pairs, strict=True))
 
     return predict
 
 
-def evaluate(run):
+def evaluate(run, stage):
     """Tests all weights that are there; writes and returns `evaluation.json`."""
-    there = weights_there(run)
-    before = run.folder.read_json("evaluation.json")
-    if before and [(r["stage"], r["weights"]) for r in before["results"]] == there:
+    there = weights_there(run, stage)
+    before = run.folder.read_json(_FILE)
+    if before and [(r["stage"], r["weights"]) for r in before["results"]] == [
+        kept.names for kept in there
+    ]:
         return before
     part, batches = held_out(run)
     content = {"part": part, "results": []}
-    if part is None:
-        run.folder.write_json("evaluation.json", content)
-        return content
-    predict = predict_with(run, batches)
-    split = run.data.split
-    predicted = {}
-    for stage, weights in there:
-        labels, probabilities = predict(stage, weights)
-        predicted[stage, weights] = probabilities.argmax(axis=1)
-        content["results"].append(
-            {
-                "stage": stage,
-                "weights": weights,
-                "labels_used": None if stage == FROM_FILE else len(split.labeled),
-                "validation_labels": len(split.validation),
-                **evaluate_probabilities(labels, probabilities, run.data.class_names),
-            }
-        )
-    first, last = EVALUATED[0], EVALUATED[-1]
-    if last in predicted:
-        content["teacher_against_finetune"] = compare_predictions(
-            labels, predicted[first], predicted[last]
-        )
-    run.folder.write_json("evaluation.json", content)
+    if part is not None:
+        predict, predicted = predict_with(run, batches), {}
+        for kept in there:
+            labels, probabilities = predict(kept)
+            predicted[kept] = probabilities.argmax(axis=1)
+            content["results"].append(result_of(run, kept, labels, probabilities))
+        content |= compared(run, stage, labels, predicted)
+    run.folder.write_json(_FILE, content)
     return content
+
+
+def result_of(run, kept, labels, probabilities):
+    """Returns a row of the results."""
+    split, (stage, weights) = run.data.split, kept.names
+    return {
+        "stage": stage,
+        "weights": weights,
+        "labels_used": len(split.labeled) if kept.stage else None,
+        "validation_labels": len(split.validation),
+        **evaluate_probabilities(labels, probabilities, run.data.class_names),
+    }
+
+
+def compared(run, stage, labels, predicted):
+    """Compares the latest teacher with what its stage started from, if both are there.
+
+    Args:
+        run: `Run`.
+        stage: `Stage` that evaluates.
+        labels: Integer array `[N]`.
+        predicted: Dict of `Kept` weights to the classes that they predict, `[N]`.
+    """
+    trained = finished_stages(run, stage)
+    if not trained:
+        return {}
+    start, teacher = continued(run, trained[-1]), Kept(trained[-1], "teacher")
+    if start is None or teacher not in predicted:
+        return {}
+    name = f"{_AGAINST}{start.names[0]}"
+    if start not in predicted:
+        return {name: None}
+    return {name: compare_predictions(labels, predicted[start], predicted[teacher])}
 
 
 def describe(content):
@@ -97,10 +149,13 @@ def describe(content):
     if content["part"] is None:
         return "No test and no validation images: how accurate this is, is not known."
     lines = [results_table(content["results"], content["part"])]
-    if "teacher_against_finetune" in content:
-        images = content["results"][0]["images"]
-        comparison = content["teacher_against_finetune"]
-        lines += ["", verdict(comparison, images, content["part"])]
+    for name, comparison in content.items():
+        if name.startswith(_AGAINST) and comparison is None:
+            start = name.removeprefix(_AGAINST)
+            lines += ["", f"No comparison: {start} is not there any more."]
+        elif name.startswith(_AGAINST):
+            images = content["results"][0]["images"]
+            lines += ["", verdict(comparison, images, content["part"])]
     if content["part"] == "validation":
         lines.append("There are no test images: validation images took their place.")
     validation = content["results"][0]["validation_labels"]

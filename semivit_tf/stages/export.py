@@ -1,62 +1,82 @@
-"""Which weights are served, and where?"""
-
-import pathlib
+"""The kind of stage that writes the SavedModel of one classifier."""
 
 from semivit_tf.config.settings import InputError
 from semivit_tf.export.saved_model import export_saved_model
-from semivit_tf.stages.run import FROM_FILE
+from semivit_tf.stages.stage import Kind
+from semivit_tf.stages.starting_weights import (
+    Kept,
+    check_answer,
+    kept_by,
+    starting_weights,
+)
 
 
-def served_weights(run, semi_supervised):
-    """Returns the (stage, weights) to serve: the latest, a teacher if there is one.
+class Export(Kind):
+    """Exports the latest classifier to `<stage>/<version>/`."""
 
-    Where nothing was trained, that is what `--init_from` names.
+    def needs_weights(self, settings):
+        return True
 
-    Args:
-        run: `Run`.
-        semi_supervised: Bool. Whether stage 3 is, or will be, there.
+    def check(self, run, stage):
+        check_version(run, stage, served_weights(run, stage))
+        check_answer(run, stage)
+
+    def carry_out(self, run, stage):
+        run.say(f"{stage.name}: {export(run, stage)}")
+
+
+def served_weights(run, stage) -> Kept:
+    """Returns the weights to serve: those of the latest stage, or of `--init_from`.
+
+    Of a stage with a teacher they are the teacher's, unless `--export_weights` says
+    otherwise.
     """
-    wanted = run.config.run.export_weights
-    if run.answers_from_file:
+    wanted, source = run.config.run.export_weights, starting_weights(run, stage)
+    if source.file:
         if wanted != "auto":
             raise InputError(
                 f"--export_weights={wanted} needs weights that were trained here; "
                 "--init_from has one network"
             )
-        return FROM_FILE, pathlib.Path(run.config.backbone.init_from).name
-    averaged = semi_supervised or run.config.finetune.ema_momentum is not None
-    if wanted == "teacher" and not averaged:
-        raise InputError(
-            "--export_weights=teacher needs the stage semi_finetune, or "
-            "--finetune_ema_momentum"
-        )
+        return kept_by(run, source, None)
+    networks = run.networks(source.stage)
     if wanted == "auto":
-        wanted = "teacher" if averaged else "student"
-    return "semi_finetune" if semi_supervised else "finetune", wanted
-
-
-def check_version(run, stage, weights):
-    """Refuses to replace a version that is already served by other weights."""
-    exported = run.folder.read_json("export.json") or {}
-    before = exported.get(str(run.config.run.export_version))
-    if before and before != [stage, weights]:
+        wanted = "teacher" if "teacher" in networks else "student"
+    if wanted not in networks:
         raise InputError(
-            f"--export_version={run.config.run.export_version} exists and holds "
-            f"{' '.join(before)}; choose another number for {stage} {weights}"
+            "--export_weights should be a network that the stage "
+            f"{source.stage.name} keeps: {', '.join(networks)}. Received: {wanted}"
+        )
+    return kept_by(run, source, wanted)
+
+
+def check_version(run, stage, served):
+    """Refuses to replace a version that other weights are served by already.
+
+    Returns:
+        Dict of each exported version to the names of its weights.
+    """
+    exported = run.folder.read_json(f"{stage.name}.json") or {}
+    version = run.config.run.export_version
+    before = exported.get(str(version))
+    if before and before != list(served.names):
+        raise InputError(
+            f"--export_version={version} exists and holds {' '.join(before)}; choose "
+            f"another number for {' '.join(served.names)}"
         )
     return exported
 
 
-def export(run):
-    """Writes `export/<version>/`, unless it is there; returns its path."""
-    stage, weights = served_weights(run, run.folder.stage("semi_finetune").done)
-    exported = check_version(run, stage, weights)
+def export(run, stage):
+    """Writes `<stage>/<version>/`, unless it is there; returns its path."""
+    served = served_weights(run, stage)
+    exported = check_version(run, stage, served)
     version = run.config.run.export_version
-    path = run.folder.path / "export" / str(version)
+    path = run.stage_folder(stage).path / str(version)
     if str(version) in exported and path.exists():
         return path
-    network = run.classifier(name="student" if stage == FROM_FILE else weights)
-    run.load_kept(network, stage, weights)
+    network = run.classifier(name=served.network if served.stage else "student")
+    served.load(run, network)
     export_saved_model(
         network,
         path.parent,
@@ -64,5 +84,6 @@ def export(run):
         version,
         central_share=run.data.central_share,
     )
-    run.folder.write_json("export.json", {**exported, str(version): [stage, weights]})
+    exported[str(version)] = list(served.names)
+    run.folder.write_json(f"{stage.name}.json", exported)
     return path

@@ -1,4 +1,4 @@
-"""How long will a run take, and what will it need? Measured before it starts."""
+"""How long a run will take and what it will need, measured before it starts."""
 
 import contextlib
 import pathlib
@@ -26,12 +26,29 @@ class Clock(keras.callbacks.Callback):
         self.times.append(time.monotonic())
 
 
+def plan_stages(run):
+    """Takes a few steps of each training stage; returns what a person should know.
+
+    All are measured on the images of the run: those that a stage would make are not
+    there yet. What a stage starts from does not change its speed, and is not loaded.
+    """
+    found = {}
+    for stage in run.wanted:
+        folder = run.stage_folder(stage)
+        if stage.kind.trains and not folder.done:
+            found[stage.name] = measure(stage.kind.prepare(run, stage), folder)
+    if not found:
+        return "Nothing is left to train."
+    # Besides the latest: the best, and the one that is being written.
+    return describe(found, run.config.run.keep_checkpoints + 2)
+
+
 def measure(training, folder):
     """Takes a few steps; returns what a stage needs.
 
     Args:
         training: `Training`.
-        folder: Path of the stage, which may have begun.
+        folder: `StageFolder`, which may have begun.
 
     Returns:
         Dict of `parameters`, `steps` that are left, `images_per_second`, `seconds` in
@@ -55,7 +72,7 @@ def measure(training, folder):
     )
     first = watch.times[1] - watch.times[0]
     step = (watch.times[-1] - watch.times[1]) / TIMED_STEPS
-    done = Checkpoints(folder / "checkpoints").position().step
+    done = Checkpoints(folder.checkpoints).position().step
     steps = training.epochs * training.steps_per_epoch - done
     state = {id(v): v for v in (*model.variables, *model.optimizer.variables)}
     trained = sum(v.shape.num_elements() for v in _values(model.trainable_variables))

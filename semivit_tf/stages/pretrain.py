@@ -1,4 +1,4 @@
-"""Stage 1: the encoder learns from all training images, without labels."""
+"""The kind of stage in which an encoder learns from all training images, unlabelled."""
 
 import numpy as np
 
@@ -6,50 +6,82 @@ from semivit_tf.backbones import find_family
 from semivit_tf.config.settings import InputError
 from semivit_tf.evaluation.neighbor_accuracy import NeighborAccuracy
 from semivit_tf.stages import pretrain_dino, pretrain_mae
-from semivit_tf.stages.training import Training
+from semivit_tf.stages.batch_sizes import Batch
+from semivit_tf.stages.starting_weights import starting_weights
+from semivit_tf.stages.training import Training, TrainingKind
 from semivit_tf.training.loop import validated_epochs
 from semivit_tf.training.pictures import Pictures
 from semivit_tf.training.weight_files import save_weights
 
-STAGE = "pretrain"
-
 # Each builds `encoder`, `network` and `optimizer`, opens the `stream`, and knows how
-# to `start` from a file, which `callbacks` to call and what is `kept`.
+# to `load_file`, which `callbacks` to call and what is `kept`.
 METHODS = {"dino": pretrain_dino, "mae": pretrain_mae}
 _SHOWN = 8  # images in a picture
 _WATCHED = 10_000  # labelled images, at most, whose neighbours are looked for
 
 
-def _images(run):
-    return len(run.data.image_indices)
+class Pretrain(TrainingKind):
+    """Self-supervised pre-training by the method that the settings choose."""
 
+    def batches(self, settings, data):
+        return [Batch("training images", len(data.image_indices))]
 
-def batches(run):
-    """Returns `(flag, size, available, images)` of the batches that are needed."""
-    size = run.config.pretrain.batch_size
-    return [("pretrain_batch_size", size, _images(run), "training images")]
+    def network(self, run, stage):
+        settings, name = run.settings(stage), run.config.backbone.backbone
+        if find_family(name) != "vit":
+            raise InputError(
+                f"--stages={stage.name} with --{settings.flag('method')}="
+                f"{settings.method} needs a ViT. Received: --backbone={name}"
+            )
+        return METHODS[settings.method].network(run, settings, _steps(settings, run))
 
+    def encoder(self, run, stage):
+        """Builds the network that stays, as the method wants it."""
+        settings = run.settings(stage)
+        return METHODS[settings.method].encoder(run, settings)
 
-def network(run):
-    """Builds the model around the encoder that stays."""
-    method, name = run.config.pretrain.method, run.config.backbone.backbone
-    if find_family(name) != "vit":
-        raise InputError(
-            f"--stages=pretrain with --pretrain_method={method} needs a ViT. "
-            f"Received: --backbone={name}"
+    def prepare(self, run, stage):
+        settings = run.settings(stage)
+        method, steps = METHODS[settings.method], _steps(settings, run)
+        run.seed_stage(stage)
+        with run.strategy.scope():
+            model = self.network(run, stage)
+            optimizer = method.optimizer(run, settings, model, steps)
+            run.compile(model, optimizer, settings)
+        return Training(
+            model,
+            lambda step, shard=(0, 1): method.stream(run, settings, model, step, shard),
+            epochs=settings.epochs,
+            steps_per_epoch=steps,
+            images_per_step=settings.batch_size,
+            callbacks=[
+                *method.callbacks(settings, steps),
+                *watch(run, stage, model),
+            ],
         )
-    steps = _images(run) // run.config.pretrain.batch_size
-    return METHODS[method].network(run, steps)
+
+    def load_file(self, run, stage, network):
+        METHODS[run.settings(stage).method].load_file(run, network)
+
+    def initialise(self, run, stage, model):
+        if starting_weights(run, stage).file:
+            self.load_file(run, stage, model)
+
+    def networks(self, settings):
+        return ("encoder",)
+
+    def keep(self, run, stage, model):
+        network = METHODS[run.settings(stage).method].kept(model)[1]
+        file = run.stage_folder(stage).weights("encoder")
+        # Both methods normalise each token, whatever the pooling of later stages.
+        save_weights(network, file, normalized="tokens")
+
+    def summary(self, settings):
+        return {"method": settings.method}
 
 
-def encoder(run):
-    """Builds the network that stays, as the method wants it."""
-    return METHODS[run.config.pretrain.method].encoder(run)
-
-
-def start(run, model):
-    """Loads `--init_from`."""
-    METHODS[run.config.pretrain.method].start(run, model)
+def _steps(settings, run):
+    return len(run.data.image_indices) // settings.batch_size
 
 
 def evenly(indices, most):
@@ -59,18 +91,19 @@ def evenly(indices, most):
     return indices[np.linspace(0, len(indices) - 1, most).astype(int)]
 
 
-def watch(run, model):
-    """Returns what shows a person how the features come along."""
+def watch(run, stage, model):
+    """Returns callbacks that show a person how the features improve."""
     if not run.is_chief:
         return []
-    name, network = METHODS[run.config.pretrain.method].kept(model)
-    data = run.data
-    epochs = validated_epochs(run.config.pretrain.epochs, run.config.run.validations)
+    settings, data = run.settings(stage), run.data
+    name, network = METHODS[settings.method].kept(model)
+    epochs = validated_epochs(settings.epochs, run.config.run.validations)
     labeled = data.split.labeled
     known = labeled if len(labeled) else data.image_indices
     shown = data.as_evaluated(evenly(known, _SHOWN))
     images = np.concatenate([np.asarray(images) for images, _ in shown])
-    watching = [Pictures(run.folder.stage(STAGE).path, images, model.pictures, epochs)]
+    folder = run.stage_folder(stage).path
+    watching = [Pictures(folder, images, model.pictures, epochs)]
     if len(labeled):
         neighbors = NeighborAccuracy(
             name,
@@ -82,38 +115,3 @@ def watch(run, model):
         )
         watching.insert(0, neighbors)
     return watching
-
-
-def prepare(run, fresh=False):
-    """Builds and compiles the method chosen; see `Training`.
-
-    Args:
-        run: `Run`.
-        fresh: Bool. Whether to leave out the weights that the stage starts from.
-    """
-    settings = run.config.pretrain
-    method = METHODS[settings.method]
-    steps = _images(run) // settings.batch_size
-    run.seed_stage(STAGE)
-    with run.strategy.scope():
-        model = network(run)
-        if run.starts_from_file(STAGE) and not fresh:
-            start(run, model)
-        run.compile(model, method.optimizer(run, model, steps), settings)
-    return Training(
-        model,
-        lambda step, shard=(0, 1): method.stream(run, model, step, shard),
-        epochs=settings.epochs,
-        steps_per_epoch=steps,
-        images_per_step=settings.batch_size,
-        callbacks=[*method.callbacks(run, steps), *watch(run, model)],
-    )
-
-
-def keep(run, model):
-    """Keeps the encoder."""
-    settings, folder = run.config.pretrain, run.folder.stage(STAGE)
-    network = METHODS[settings.method].kept(model)[1]
-    # Both methods normalise each token, whatever the pooling of later stages.
-    save_weights(network, folder.weights("encoder"), normalized="tokens")
-    folder.finish(method=settings.method)

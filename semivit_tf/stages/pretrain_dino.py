@@ -1,29 +1,29 @@
-"""What does stage 1 need for self-distillation?"""
+"""What pre-training builds for self-distillation."""
 
 from semivit_tf.config.settings import InputError
 from semivit_tf.methods.dino import DINO
 from semivit_tf.methods.ema_teacher import EMATeacher
+from semivit_tf.stages import starting_weights
 from semivit_tf.training.schedules import Cosine, EpochRamp
 
 
-def encoder(run, drop_path=0.0):
+def encoder(run, settings, drop_path=0.0):
     """Builds the network that stays."""
     return run.backbone(
         pooling="class_token",
-        initialization=run.config.pretrain.dino_initialization,
+        initialization=settings.dino_initialization,
         drop_path=drop_path,
     )
 
 
-def network(run, steps_per_epoch):
+def network(run, settings, steps_per_epoch):
     """Builds student and teacher."""
-    settings = run.config.pretrain
-    backbone = encoder(run, settings.dino_drop_path)
+    backbone = encoder(run, settings, settings.dino_drop_path)
     size = settings.dino_local_size
     if size and size % backbone.patch_size:
         raise InputError(
-            "--pretrain_dino_local_size should be a multiple of the patch size "
-            f"{backbone.patch_size}. Received: {size}"
+            f"--{settings.flag('dino_local_size')} should be a multiple of the patch "
+            f"size {backbone.patch_size}. Received: {size}"
         )
     return DINO(
         backbone,
@@ -43,9 +43,8 @@ def network(run, steps_per_epoch):
     )
 
 
-def optimizer(run, model, steps_per_epoch):
+def optimizer(run, settings, model, steps_per_epoch):
     """Builds the optimizer, whose weight decay grows."""
-    settings = run.config.pretrain
     decay = Cosine(
         settings.weight_decay,
         settings.dino_weight_decay_end,
@@ -62,9 +61,8 @@ def optimizer(run, model, steps_per_epoch):
     )
 
 
-def stream(run, model, step, shard):
+def stream(run, settings, model, step, shard):
     """Streams a worker's crops from a step on."""
-    settings = run.config.pretrain
     patch_size = model.student_backbone.patch_size
     return run.data.crops(
         settings.batch_size,
@@ -77,16 +75,15 @@ def stream(run, model, step, shard):
     )
 
 
-def callbacks(run, steps_per_epoch):
-    """Returns what moves the teacher."""
-    settings = run.config.pretrain
+def callbacks(settings, steps_per_epoch):
+    """Returns the callback that moves the teacher."""
     steps = settings.epochs * steps_per_epoch
     return [EMATeacher(Cosine(settings.dino_teacher_momentum, 1.0, steps))]
 
 
-def start(run, model):
+def load_file(run, model):
     """Loads `--init_from` into student and teacher."""
-    run.load_initial(model.student_backbone)
+    starting_weights.load_file(run, model.student_backbone)
     model.teacher_backbone.set_weights(model.student_backbone.get_weights())
 
 

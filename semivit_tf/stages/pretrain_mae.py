@@ -1,19 +1,19 @@
-"""What does stage 1 need for a masked autoencoder?"""
+"""What pre-training builds for a masked autoencoder."""
 
 from semivit_tf.config.settings import InputError
 from semivit_tf.methods.mae import MAE
+from semivit_tf.stages import starting_weights
 
 
-def encoder(run):
-    """Builds the network that stays: a plain ViT, started and placed in MAE's way."""
+def encoder(run, settings):
+    """Builds the network that stays: a ViT with the positions and kernels of MAE."""
     return run.backbone(position_embedding="sincos", initialization="xavier_uniform")
 
 
-def network(run, steps_per_epoch):
+def network(run, settings, steps_per_epoch):
     """Builds the masked autoencoder."""
-    settings = run.config.pretrain
     model = MAE(
-        encoder(run),
+        encoder(run, settings),
         mask_ratio=settings.mask_ratio,
         decoder_width=settings.decoder_width,
         decoder_depth=settings.decoder_depth,
@@ -23,31 +23,30 @@ def network(run, steps_per_epoch):
     tokens = model.autoencoder.tokens
     if model.autoencoder.visible == tokens:
         raise InputError(
-            f"--pretrain_mask_ratio should hide some of {tokens} patches. "
+            f"--{settings.flag('mask_ratio')} should hide some of {tokens} patches. "
             f"Received: {settings.mask_ratio}"
         )
     return model
 
 
-def optimizer(run, model, steps_per_epoch):
+def optimizer(run, settings, model, steps_per_epoch):
     """Builds the optimizer."""
-    settings = run.config.pretrain
     return run.optimizer(model, settings, steps_per_epoch, beta_2=0.95, undecayed=())
 
 
-def stream(run, model, step, shard):
+def stream(run, settings, model, step, shard):
     """Streams a worker's images from a step on."""
-    return run.data.images(run.config.pretrain.batch_size, step, shard)
+    return run.data.images(settings.batch_size, step, shard)
 
 
-def callbacks(run, steps_per_epoch):
-    """Returns what has to be called besides."""
+def callbacks(settings, steps_per_epoch):
+    """Returns the callbacks that the method needs: none."""
     return []
 
 
-def start(run, model):
+def load_file(run, model):
     """Loads `--init_from`: the encoder, and the decoder if the file has one."""
-    run.load_initial(model, allow_missing=("decoder/",))
+    starting_weights.load_file(run, model, allow_missing=("decoder/",))
 
 
 def kept(model):

@@ -1,4 +1,4 @@
-"""How good are the features of stage 1, before anything is fine-tuned?"""
+"""The kind of stage that measures features before anything is fine-tuned."""
 
 import numpy as np
 import tensorflow as tf
@@ -8,11 +8,29 @@ from semivit_tf.evaluation.features import extract_features
 from semivit_tf.evaluation.linear_probe import linear_probe
 from semivit_tf.evaluation.nearest_neighbors import PUBLISHED_COUNTS, vote_of_neighbors
 from semivit_tf.evaluation.tables import text_table
-from semivit_tf.stages import pretrain
 from semivit_tf.stages.evaluate import held_out
+from semivit_tf.stages.failures import input_errors
+from semivit_tf.stages.stage import Kind
+from semivit_tf.stages.starting_weights import (
+    handed_on,
+    load_file,
+    refuse_unfinished,
+    starting_weights,
+)
 from semivit_tf.training.weight_files import load_weights
 
-STAGE = "probe"
+
+class Probe(Kind):
+    """Measures the encoder that the stage starts from; writes `<stage>.json`."""
+
+    def check(self, run, stage):
+        refuse_unfinished(run, stage)
+        if starting_weights(run, stage).stage is None:
+            with input_errors():
+                encoder(run.quiet(), stage)
+
+    def carry_out(self, run, stage):
+        run.say("\n" + describe(probe(run, stage)) + "\n")
 
 
 def known_images(run):
@@ -24,20 +42,29 @@ def known_images(run):
     return everything[labels[everything] >= 0]
 
 
-def encoder(run):
-    """Returns whose weights are looked at, and the network with them."""
-    pretrained = run.folder.stage(pretrain.STAGE)
-    run.seed_stage(STAGE)
-    if pretrained.done:
-        network = pretrain.encoder(run)
-        load_weights(network, pretrained.weights("encoder"))
-        return f"{pretrain.STAGE} {pretrained.summary()['method']}", network
-    if run.config.backbone.init_from is None:
-        vit = find_family(run.config.backbone.backbone) == "vit"
-        return "untrained", pretrain.encoder(run) if vit else run.backbone()
-    network = run.backbone()
-    run.load_initial(network)
-    return run.config.backbone.init_from, network
+def encoder(run, stage):
+    """Returns whose weights are measured, and the network with them."""
+    source = starting_weights(run, stage)
+    run.seed_stage(stage)
+    if source.stage:
+        network = source.stage.kind.encoder(run, source.stage)
+        load_weights(network, handed_on(run, source.stage, "encoder"))
+        summary = run.stage_folder(source.stage).summary()
+        return f"{source.name} {summary['method']}", network
+    if source.file:
+        network = run.backbone()
+        load_file(run, network)
+        return source.file, network
+    return "untrained", _untrained(run, stage)
+
+
+def _untrained(run, stage):
+    """Builds the encoder as the stage would get it, had it been trained."""
+    if find_family(run.config.backbone.backbone) == "vit":
+        for earlier in run.pipeline:
+            if earlier.name in stage.starts_from:
+                return earlier.kind.encoder(run, earlier)
+    return run.backbone()
 
 
 def measure(known, labels, queries, truth, num_classes):
@@ -56,14 +83,14 @@ def measure(known, labels, queries, truth, num_classes):
     return {"nearest_neighbors": neighbors, "linear": linear}
 
 
-def probe(run):
-    """Measures the features on held-out images; writes and returns `probe.json`."""
+def probe(run, stage):
+    """Measures the features on held-out images; writes and returns the result."""
     part, batches = held_out(run)
     if part is None:
         content = {"part": None}
-        run.folder.write_json("probe.json", content)
+        run.folder.write_json(f"{stage.name}.json", content)
         return content
-    weights, network = encoder(run)
+    weights, network = encoder(run, stage)
 
     encode = tf.function(
         lambda images: network(images, training=False), reduce_retracing=True
@@ -78,7 +105,7 @@ def probe(run):
         "images": len(truth),
         **measure(known, labels, queries, truth, run.num_classes),
     }
-    run.folder.write_json("probe.json", content)
+    run.folder.write_json(f"{stage.name}.json", content)
     return content
 
 

@@ -1,4 +1,4 @@
-"""What does every stage need? The settings, the folder, the data and the devices."""
+"""What every stage needs: the settings, the folder, the data and the devices."""
 
 import dataclasses
 import zlib
@@ -12,18 +12,14 @@ from semivit_tf.backbones.vit import VIT_SIZES
 from semivit_tf.config.run import Config
 from semivit_tf.data.dataset import Dataset
 from semivit_tf.methods.classifier import Classifier
-from semivit_tf.stages.run_folder import RunFolder
+from semivit_tf.stages.batch_sizes import settled_settings
+from semivit_tf.stages.run_folder import RunFolder, StageFolder
+from semivit_tf.stages.stage import Stage
 from semivit_tf.training.distribution import workers
 from semivit_tf.training.loop import train
 from semivit_tf.training.optimizers import layer_wise_adamw
 from semivit_tf.training.schedules import WarmupCosine, scaled_learning_rate
-from semivit_tf.training.weight_files import load_weights
-from semivit_tf.weights import load_published
 
-# In the order in which each goes on from the one before.
-TRAINING_STAGES = ("pretrain", "finetune", "semi_finetune")
-# In place of a stage where the weights were made elsewhere.
-FROM_FILE = "init_from"
 WIDE = 256  # channels of a token; measured at 64, 384 and 768
 
 
@@ -31,30 +27,91 @@ WIDE = 256  # channels of a token; measured at 64, 384 and 768
 class Run:
     """One run on its way through the stages.
 
-    `config` is complete; `asked` is what was asked for, as the folder keeps it.
+    Attributes:
+        config: `Config`, as it was given.
+        folder: `RunFolder`.
+        data: `Dataset` of the run, or where a stage is carried out, the stage's.
+        strategy: `tf.distribute.Strategy`.
+        pipeline: All stages that there are, in order.
+        wanted: The stages that are asked for, in order.
+        say: Function that shows a person a text.
     """
 
     config: Config
     folder: RunFolder
     data: Dataset
     strategy: tf.distribute.Strategy
-    asked: Config | None = None
+    pipeline: tuple[Stage, ...] = ()
+    wanted: tuple[Stage, ...] = ()
     say: Callable = print
+
+    # === Stages ===
+
+    def at(self, stage):
+        """Returns the run with the data of a stage."""
+        if stage.data is None:
+            return self
+        return dataclasses.replace(self, data=stage.data(self))
+
+    def settings(self, stage):
+        """Returns the settings of a stage, with a batch size if it trains, or None."""
+        if not stage.kind.trains:
+            return getattr(self.config, stage.settings) if stage.settings else None
+        replicas = self.strategy.num_replicas_in_sync
+        return settled_settings(stage, self.config, self.data, replicas)
+
+    def stage_folder(self, stage) -> StageFolder:
+        """Returns the folder of a stage."""
+        return self.folder.stage(stage.name)
+
+    def networks(self, stage):
+        """Returns the names of the networks that a training stage keeps."""
+        return stage.kind.networks(self.settings(stage))
+
+    def has(self, stage) -> bool:
+        """Returns whether a stage is asked for or finished."""
+        return stage in self.wanted or self.stage_folder(stage).done
+
+    def seed_stage(self, stage):
+        """Gives a stage its own seed, so it starts the same whatever ran before."""
+        text = f"{self.config.run.seed} {stage.name}"
+        keras.utils.set_random_seed(zlib.crc32(text.encode()))
+
+    def train(self, training, stage):
+        """Carries out the `Training` of a stage in its folder."""
+        settings = self.config.run
+        train(
+            training.model,
+            training.stream,
+            stage=stage.name,
+            folder=self.stage_folder(stage).path,
+            epochs=training.epochs,
+            steps_per_epoch=training.steps_per_epoch,
+            steps_per_execution=settings.steps_per_execution,
+            validation_data=self.data.validation(),
+            validations=settings.validations,
+            checkpoint_seconds=settings.checkpoint_seconds,
+            checkpoint_steps=settings.checkpoint_steps,
+            keep_checkpoints=settings.keep_checkpoints,
+            best=stage.kind.best(self.settings(stage)),
+            callbacks=training.callbacks,
+        )
+
+    # === Devices ===
 
     @property
     def is_chief(self):
         """Whether this process writes and speaks for all workers."""
         return workers(self.strategy)[0] == 0
 
-    @property
-    def num_classes(self):
-        """The number of classes."""
-        return len(self.data.class_names)
+    def quiet(self):
+        """Returns the run without a voice."""
+        return dataclasses.replace(self, say=lambda text: None)
 
     def compiles_by_xla(self, gated=False):
         """Returns whether a stage's steps are compiled by XLA.
 
-        Measured on processors: it pays for a ViT in float32, costs in bfloat16, and
+        Measured on CPUs: it pays for a ViT in float32, costs in bfloat16, and
         makes depthwise convolutions dozens of times slower. It excludes running the
         student on fewer images, which saves more where the ViT is wide. Keras leaves it
         out when operations have to be deterministic, and over several devices.
@@ -78,10 +135,12 @@ class Run:
         sizes = {**VIT_SIZES.get(settings.backbone, {}), **settings.overrides()}
         return sizes.get("width", 0) >= WIDE
 
-    def seed_stage(self, name):
-        """Gives a stage its own seed, so it starts the same whatever ran before."""
-        text = f"{self.config.run.seed} {name}"
-        keras.utils.set_random_seed(zlib.crc32(text.encode()))
+    # === Networks and optimizers ===
+
+    @property
+    def num_classes(self):
+        """The number of classes."""
+        return len(self.data.class_names)
 
     def backbone(self, **options):
         """Builds the backbone with this stage's options."""
@@ -109,38 +168,6 @@ class Run:
         backbone = self.backbone(**({"drop_path": rate} if rate else {}))
         return Classifier(backbone, self.num_classes, name=name, **options)
 
-    def starts_from_file(self, stage):
-        """Returns whether a stage starts from `--init_from`: the first that trains."""
-        if self.config.backbone.init_from is None:
-            return False
-        earlier = TRAINING_STAGES[: TRAINING_STAGES.index(stage)]
-        asked = self.config.run.stage_names()
-        return not any(
-            name in asked or self.folder.stage(name).done for name in earlier
-        )
-
-    @property
-    def answers_from_file(self):
-        """Whether `--init_from` is what is tested and served: nothing is trained."""
-        asked = self.config.run.stage_names()
-        return self.config.backbone.init_from is not None and not any(
-            name in asked or self.folder.stage(name).done for name in TRAINING_STAGES
-        )
-
-    def load_kept(self, network, stage, weights):
-        """Loads what a stage kept into a network, or `--init_from` with its head."""
-        if stage == FROM_FILE:
-            self.load_initial(network, head="keep")
-        else:
-            load_weights(network, self.folder.stage(stage).weights(weights))
-
-    def load_initial(self, model, **options):
-        """Loads `--init_from` into a model and says what became of the weights."""
-        settings = self.config.backbone
-        options |= settings.init_options()
-        found = load_published(model, settings.init_from, **options)
-        self.say(found.describe())
-
     def optimizer(self, model, settings, steps_per_epoch, **options):
         """Builds AdamW with the stage's schedule."""
         schedule = WarmupCosine(
@@ -164,23 +191,4 @@ class Run:
             batch_parts=settings.batch_parts,
             jit_compile=self.compiles_by_xla(options.get("gated", False)),
             **options,
-        )
-
-    def train(self, training, stage):
-        """Carries out the `Training` of a stage in its folder."""
-        train(
-            training.model,
-            training.stream,
-            stage=stage,
-            folder=self.folder.stage(stage).path,
-            epochs=training.epochs,
-            steps_per_epoch=training.steps_per_epoch,
-            steps_per_execution=self.config.run.steps_per_execution,
-            validation_data=self.data.validation(),
-            validations=self.config.run.validations,
-            checkpoint_seconds=self.config.run.checkpoint_seconds,
-            checkpoint_steps=self.config.run.checkpoint_steps,
-            keep_checkpoints=self.config.run.keep_checkpoints,
-            best=training.best,
-            callbacks=training.callbacks,
         )

@@ -1,4 +1,4 @@
-"""What does a run leave behind, and may this run go on in that folder?"""
+"""The files of a run, and whether a run may go on in a folder."""
 
 import contextlib
 import fcntl
@@ -40,6 +40,11 @@ class StageFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         with open_whole(self.path / "DONE") as file:
             json.dump(summary, file, indent=2)
+
+    @property
+    def checkpoints(self):
+        """The folder of checkpoints."""
+        return self.path / "checkpoints"
 
     def weights(self, name):
         """Returns the file of a network's weights: encoder, student or teacher."""

@@ -1,9 +1,14 @@
-"""What is a training stage about to do? All that `fit` needs, before it starts."""
+"""What all kinds of training share: the order of their work, and what they keep."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
 
 import keras
+
+from semivit_tf.stages.batch_sizes import Batch, check_batches
+from semivit_tf.stages.failures import input_errors
+from semivit_tf.stages.stage import Kind
+from semivit_tf.stages.starting_weights import refuse_unfinished, starting_weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,5 +23,89 @@ class Training:
     epochs: int
     steps_per_epoch: int
     images_per_step: int
-    best: tuple | None = None
     callbacks: Sequence = ()
+
+
+class TrainingKind(Kind):
+    """A kind of stage that trains, and keeps the weights of networks."""
+
+    trains = True
+
+    # === What a kind says ===
+
+    def batches(self, settings, data) -> list[Batch]:
+        """Returns what a step takes of which images."""
+        raise NotImplementedError
+
+    def network(self, run, stage) -> keras.Model:
+        """Builds the network that is trained, as `--init_from` is loaded into it."""
+        raise NotImplementedError
+
+    def prepare(self, run, stage) -> Training:
+        """Builds and compiles the method; no weights are loaded."""
+        raise NotImplementedError
+
+    def load_file(self, run, stage, network) -> None:
+        """Loads `--init_from` into what `network` built."""
+        raise NotImplementedError
+
+    def initialise(self, run, stage, model) -> None:
+        """Gives the model of `prepare` the weights that the stage starts from."""
+        raise NotImplementedError
+
+    def keep(self, run, stage, model) -> None:
+        """Writes the weights of the networks that stay.
+
+        Args:
+            run: `Run`.
+            stage: `Stage`.
+            model: That of `prepare`, trained.
+        """
+        raise NotImplementedError
+
+    def networks(self, settings) -> tuple[str, ...]:
+        """Returns the names of the networks that `keep` writes."""
+        raise NotImplementedError
+
+    def best(self, settings) -> tuple[str, str] | None:
+        """Returns the network that answers, and its metric on validation images.
+
+        None: there is nothing by which epochs are compared.
+        """
+        return None
+
+    def summary(self, settings) -> dict:
+        """Returns what is noted when the stage is finished."""
+        return {}
+
+    # === What follows from it ===
+
+    def check(self, run, stage):
+        refuse_unfinished(run, stage)
+        with input_errors():
+            network = self.network(run, stage)
+            file = starting_weights(run, stage).file
+            if file and not run.stage_folder(stage).done:
+                # What the file holds is said when the stage starts from it.
+                self.load_file(run.quiet(), stage, network)
+
+    def carry_out(self, run, stage):
+        if run.stage_folder(stage).done:
+            run.say(f"{stage.name}: done before")
+            return
+        check_batches(run, stage)  # again, since a stage may have data of its own
+        with input_errors():
+            training = self.prepare(run, stage)
+            with run.strategy.scope():
+                self.initialise(run, stage, training.model)
+        run.train(training, stage)
+        if run.is_chief:
+            self.finish(run, stage, training)
+
+    def finish(self, run, stage, training):
+        """Keeps the weights, and marks the stage as finished."""
+        self.keep(run, stage, training.model)
+        run.stage_folder(stage).finish(
+            **self.summary(run.settings(stage)),
+            started_from=starting_weights(run, stage).name,
+        )

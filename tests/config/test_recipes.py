@@ -159,7 +159,7 @@ def test_mae_is_trained_as_published(size):
     patch = int(name.rpartition("patch")[2])
     assert (224 // patch) ** 2 == tokens
     network = small_vit()
-    optimizer = pretrain_mae.optimizer(run_of(config), network, steps)
+    optimizer = pretrain_mae.optimizer(run_of(config), settings, network, steps)
     assert (optimizer.beta_1, optimizer.beta_2) == (0.9, 0.95)
     assert optimizer.weight_decay == 0.05 and set(optimizer.scales) == {1.0}
     named = zip(network.trainable_variables, optimizer.decayed, strict=True)

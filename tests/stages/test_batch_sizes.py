@@ -4,9 +4,17 @@ import pytest
 
 from semivit_tf.config.run import Config
 from semivit_tf.data.dataset import load_dataset
-from semivit_tf.stages.batch_sizes import fitting, with_batch_sizes
+from semivit_tf.stages.batch_sizes import fitting, settled_settings
+from semivit_tf.stages.table import PIPELINES
 
 SMALL = {"backbone": "vit_small_patch16"}
+TRAINING = [stage for stage in PIPELINES["semi_vit"] if stage.kind.trains]
+
+
+def settled(flags, data, replicas=1):
+    """The settings of the three training stages, with batch sizes."""
+    config = Config.from_flags({**SMALL, **flags})
+    return [settled_settings(stage, config, data, replicas) for stage in TRAINING]
 
 
 @pytest.mark.parametrize(
@@ -21,8 +29,7 @@ SMALL = {"backbone": "vit_small_patch16"}
 )
 def test_a_step_takes_what_there_is_up_to_a_limit(labels, flags, replicas, expected):
     data = load_dataset("digits", labels_per_class=labels, seed=0)
-    config = with_batch_sizes(Config.from_flags({**SMALL, **flags}), data, replicas)
-    stages = config.pretrain, config.finetune, config.semi
+    stages = settled(flags, data, replicas)
     assert tuple(settings.batch_size for settings in stages) == expected
 
 
@@ -53,9 +60,7 @@ def test_sizes_of_batches_may_be_limits(labels, expected):
     data = load_dataset("digits", labels_per_class=labels, seed=0)
     sizes = {"pretrain": 4096, "finetune": 300, "semi": 32}
     flags = {f"{stage}_batch_size": size for stage, size in sizes.items()}
-    config = Config.from_flags({**SMALL, **flags, "fit_batch_sizes": True})
-    config = with_batch_sizes(config, data, replicas=1)
-    stages = config.pretrain, config.finetune, config.semi
+    stages = settled({**flags, "fit_batch_sizes": True}, data)
     assert tuple(settings.batch_size for settings in stages) == expected
 
 
@@ -65,8 +70,7 @@ def test_sizes_of_batches_may_be_limits(labels, expected):
 def test_parts_that_save_memory_do_not_refuse_few_labels(labels, expected):
     """A part has at most 32 images in stage 2, and 8 labelled ones in stage 3."""
     data = load_dataset("digits", labels_per_class=labels, seed=0)
-    flags = {**SMALL, "finetune_batch_parts": 4, "semi_batch_parts": 16}
-    config = with_batch_sizes(Config.from_flags(flags), data, replicas=1)
-    stages = config.finetune, config.semi
+    flags = {"finetune_batch_parts": 4, "semi_batch_parts": 16}
+    stages = settled(flags, data)[1:]
     found = [(settings.batch_size, settings.batch_parts) for settings in stages]
     assert (*found[0], *found[1]) == expected

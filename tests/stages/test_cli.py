@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from semivit_tf.cli import main
 from semivit_tf.config.settings import InputError
-from semivit_tf.stages.pipeline import one_line_errors
+from semivit_tf.stages.failures import one_line_errors
 from tests.stages.runs import ROOT, TINY, error, run
 
 
@@ -186,7 +186,7 @@ def test_a_stopped_run_continues_from_its_checkpoint(finished, tmp_path, monkeyp
         (["--stages=finetune,pretrain"], "in the order check,pretrain,probe,finetune"),
         (["--stages=finetune,finetune"], "each once"),
         (["--stages=train"], "--stages should be of: check, pretrain"),
-        (["--stages=semi_finetune"], "starts from the stage finetune"),
+        (["--stages=semi_finetune"], "--stages=semi_finetune needs the stage finetune"),
         (["--stages=pretrain,evaluate"], "--stages=evaluate needs the stage finetune"),
         (["--finetune_warmup_epochs=9"], "at most --finetune_epochs=3. Received: 9"),
         (["--semi_ema_momentum=1.5"], "--semi_ema_momentum should be at most 1.0"),

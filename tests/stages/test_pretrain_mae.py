@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from semivit_tf.stages import pretrain
 from tests.stages.runs import prepared
 
 IMAGES = 1438  # of the digits, without those for testing
@@ -12,7 +11,9 @@ IMAGES = 1438  # of the digits, without those for testing
 def built(folder, **flags):
     """The stage's `Training` for patches of 4 x 4 pixels and 16 channels."""
     sizes = {"pretrain_method": "mae", "patch_size": 4, "width": 16}
-    return pretrain.prepare(prepared(folder, **{**sizes, **flags}))
+    run = prepared(folder, **{**sizes, **flags})
+    (stage,) = run.wanted
+    return stage.kind.prepare(run, stage)
 
 
 def rates(training, *epochs):

@@ -1,0 +1,86 @@
+"""What is refused before anything is written: flags, batches, order, networks."""
+
+from semivit_tf.config.settings import InputError
+from semivit_tf.stages.batch_sizes import check_batches
+from semivit_tf.stages.failures import input_errors
+from semivit_tf.stages.run import Run
+from semivit_tf.stages.run_data import find_images, split_and_batch
+from semivit_tf.stages.run_folder import RunFolder
+from semivit_tf.stages.starting_weights import Source, starting_weights
+from semivit_tf.training.distribution import create_strategy
+
+
+def prepare(config, pipeline, wanted):
+    """Checks all that can be checked, and returns the `Run`; nothing is written.
+
+    Args:
+        config: `Config`.
+        pipeline: Sequence of `Stage`.
+        wanted: Sequence of those that are asked for.
+    """
+    if not config.run.workdir:
+        raise InputError("--workdir should name the folder of the run. Received: none")
+    folder = RunFolder(config.run.workdir)
+    with input_errors():
+        folder.check(config)
+    check_flags(config)
+    with input_errors():
+        strategy = create_strategy(
+            config.run.strategy, config.run.logical_cpus, config.run.tpu
+        )
+        parts = find_images(config, folder, pipeline)
+        data = split_and_batch(config, parts)
+    run = Run(config, folder, data, strategy, tuple(pipeline), tuple(wanted))
+    check_run(run)
+    return run
+
+
+def check_flags(config):
+    """Refuses flags that exclude each other."""
+    if config.run.xla == "on" and config.run.deterministic:
+        raise InputError("--xla=on excludes --deterministic: Keras would leave XLA out")
+    if config.run.xla == "on" and config.run.strategy in ("mirrored", "multi_worker"):
+        raise InputError(
+            f"--xla=on excludes --strategy={config.run.strategy}: Keras compiles a "
+            "step for one device only"
+        )
+
+
+def check_run(run):
+    """Refuses what does not fit together."""
+    for stage in run.wanted:
+        # A stage with data of its own is checked when they are there.
+        if stage.kind.trains and stage.data is None:
+            check_batches(run, stage)
+    for stage in run.wanted:
+        check_order(run, stage)
+    for stage in run.wanted:
+        stage.kind.check(run, stage)
+    with input_errors():
+        run.folder.check_split(run.data.split)
+
+
+def check_order(run, stage):
+    """Refuses a stage whose start is missing, or that would come too late."""
+    needs_weights = stage.kind.needs_weights(run.settings(stage))
+    if needs_weights and starting_weights(run, stage) == Source():
+        raise InputError(
+            f"--stages={stage.name} needs the stage {' or '.join(stage.starts_from)}, "
+            "asked for or finished in this folder, or --init_from"
+        )
+    for earlier in run.pipeline:
+        if earlier.name in stage.needs and not run.has(earlier):
+            raise InputError(
+                f"--stages={stage.name} needs the stage {earlier.name}, asked for or "
+                "finished in this folder"
+            )
+    if not stage.kind.trains or run.stage_folder(stage).done:
+        return
+    start = "--init_from" if run.config.backbone.init_from else "scratch"
+    for later in run.pipeline:
+        begun = later.kind.trains and run.stage_folder(later).path.exists()
+        if begun and stage.name in later.starts_from:
+            raise InputError(
+                f"--stages={stage.name} comes too late in this folder: {later.name} "
+                f"has started from {start}"
+            )

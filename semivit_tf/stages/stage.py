@@ -1,0 +1,72 @@
+"""One stage of a pipeline, and what a kind of stage has to be able to do."""
+
+import dataclasses
+from collections.abc import Callable
+
+from semivit_tf.data.dataset import Dataset
+
+
+class Kind:
+    """What a stage does. It knows no stage by name: each call is told its `Stage`.
+
+    Kinds that train are `TrainingKind`s. A kind holds no state, so several stages may
+    share one.
+    """
+
+    trains = False
+    # Whether the stage may leave images out. Then it comes before the split is kept,
+    # and `carry_out` returns the `Run` that goes on.
+    settles_data = False
+
+    def needs_weights(self, settings) -> bool:
+        """Returns whether the stage cannot start from scratch."""
+        return False
+
+    def check(self, run, stage) -> None:
+        """Refuses what cannot work, before anything is run or written."""
+
+    def carry_out(self, run, stage):
+        """Runs the stage, unless it is finished, and says what came out."""
+        raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One row of a pipeline.
+
+    Attributes:
+        name: String. The value for `--stages`, the folder in the run's folder, and the
+            name in all messages.
+        kind: `Kind`.
+        settings: Optional name of the group of settings in `Config`.
+        starts_from: Names of earlier stages. It starts from the weights of the latest
+            of them that is there; see `starting_weights.py`.
+        needs: Names of earlier stages that have to be finished or asked for as well.
+        data: Optional function from the `Run` to the stage's own `Dataset`, called when
+            the stage runs. Defaults to the run's.
+    """
+
+    name: str
+    kind: Kind
+    settings: str | None = None
+    starts_from: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    data: Callable[..., Dataset] | None = None
+
+
+def check_pipeline(pipeline) -> None:
+    """Refuses a sequence of stages in which one goes on from what does not precede."""
+    earlier = []
+    for stage in pipeline:
+        if stage.name in earlier:
+            raise ValueError(
+                "`pipeline` should have each name once. "
+                f"Received: {stage.name!r} several times"
+            )
+        for name in (*stage.starts_from, *stage.needs):
+            if name not in earlier:
+                raise ValueError(
+                    f"`pipeline` should have {name!r} before {stage.name!r}, which "
+                    f"goes on from it. Received before it: {earlier}"
+                )
+        earlier.append(stage.name)

@@ -1,0 +1,174 @@
+"""Which weights a stage starts from.
+
+1. The latest stage of its `starts_from` that is asked for or finished.
+2. The file of `--init_from`, for the first stage that trains: nothing it could follow,
+   directly or through others, is asked for or finished. Where nothing trains at all,
+   the file is what is probed, evaluated and exported.
+3. Nothing: it starts from scratch.
+"""
+
+import dataclasses
+import pathlib
+
+from semivit_tf.config.settings import InputError
+from semivit_tf.stages.failures import input_errors
+from semivit_tf.stages.stage import Stage
+from semivit_tf.training.weight_files import load_weights
+from semivit_tf.weights import load_published
+
+FROM_FILE = "init_from"  # in place of a stage's name
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where weights come from: a stage, or a file, or neither."""
+
+    stage: Stage | None = None
+    file: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What a summary calls it."""
+        return self.stage.name if self.stage else self.file or "scratch"
+
+
+def starting_weights(run, stage) -> Source:
+    """Returns the `Source` of a stage, by the order above.
+
+    Before the run it is where the stage will start, since what is asked for is finished
+    by then.
+    """
+    # 1. The latest stage.
+    there = _there(run, stage.starts_from)
+    if there:
+        return Source(stage=there[-1])
+    # 2. The file.
+    file = run.config.backbone.init_from
+    if file is not None and not _there(run, _followed(run, stage)):
+        return Source(file=file)
+    # 3. Scratch.
+    return Source()
+
+
+def _there(run, names):
+    """Returns the stages of these names that are asked for or finished, in order."""
+    return [stage for stage in run.pipeline if stage.name in names and run.has(stage)]
+
+
+def _followed(run, stage):
+    """Returns the names of all stages that a stage follows, also through others."""
+    names = set(stage.starts_from)
+    for earlier in reversed(run.pipeline):
+        if earlier.name in names:
+            names.update(earlier.starts_from)
+    return names
+
+
+def refuse_unfinished(run, stage):
+    """Refuses to pass over a stage that has begun and would be started from."""
+    for earlier in run.pipeline:
+        begun = run.stage_folder(earlier).path.exists() and not run.has(earlier)
+        if begun and earlier.name in stage.starts_from:
+            raise InputError(
+                f"The stage {earlier.name} has begun in {run.folder.path} and is not "
+                "finished: --stages should have it too, or --workdir be another folder"
+            )
+
+
+# === What a training stage hands on ===
+
+
+def handed_on(run, stage, network):
+    """Returns the file of a network's weights that a finished stage hands on."""
+    return run.stage_folder(stage).weights(network)
+
+
+def load_classifier(run, stage, model):
+    """Loads what a stage with a classifier hands on: a student, and a teacher if any.
+
+    Args:
+        run: `Run`.
+        stage: `Stage` that is finished.
+        model: A classifier, or a method with a `student` and a `teacher`. Where the
+            stage has no teacher, the teacher starts as the student does.
+    """
+    student = getattr(model, "student", model)
+    load_weights(student, handed_on(run, stage, "student"))
+    if student is not model:
+        follow_student(model)
+        teacher = handed_on(run, stage, "teacher")
+        if teacher.exists():
+            load_weights(model.teacher, teacher)
+
+
+def follow_student(model):
+    """Gives the teacher, if there is one, the student's weights."""
+    if hasattr(model, "teacher"):
+        model.teacher.set_weights(model.student.get_weights())
+
+
+# === --init_from ===
+
+
+def load_file(run, model, **options):
+    """Loads `--init_from` into a model and says what became of the weights.
+
+    Args:
+        run: `Run`.
+        model: See `load_published`, which also gets the options.
+        **options: Those of `--init_...` win.
+    """
+    settings = run.config.backbone
+    found = load_published(
+        model, settings.init_from, **{**options, **settings.init_options()}
+    )
+    run.say(found.describe())
+
+
+# === Networks that answer ===
+
+
+@dataclasses.dataclass(frozen=True)
+class Kept:
+    """The weights of a classifier: those that a stage kept, or those of `--init_from`.
+
+    Attributes:
+        stage: `Stage`, or None for the file.
+        network: String: `"student"` or `"teacher"`, or the file's name.
+    """
+
+    stage: Stage | None
+    network: str
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """The stage and the network, as results name them."""
+        return self.stage.name if self.stage else FROM_FILE, self.network
+
+    def path(self, run):
+        """Returns the file."""
+        if self.stage is None:
+            return pathlib.Path(run.config.backbone.init_from)
+        return run.stage_folder(self.stage).weights(self.network)
+
+    def load(self, run, classifier):
+        """Loads the weights."""
+        if self.stage is None:
+            load_file(run, classifier, head="keep")
+        else:
+            load_weights(classifier, self.path(run))
+
+
+def kept_by(run, source, network):
+    """Returns the `Kept` of a `Source`: a network of a stage, or the file."""
+    if source.file:
+        return Kept(None, pathlib.Path(source.file).name)
+    return Kept(source.stage, network)
+
+
+def check_answer(run, stage):
+    """Refuses a classifier that cannot be built, or a file that does not fit it."""
+    with input_errors():
+        classifier, source = run.classifier(), starting_weights(run, stage)
+        if source.file:
+            kept_by(run, source, None).load(run.quiet(), classifier)

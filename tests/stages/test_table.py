@@ -1,0 +1,82 @@
+"""The table of stages is the only place that names them."""
+
+import ast
+import pathlib
+import re
+
+import pytest
+
+import semivit_tf
+from semivit_tf.config.run import STAGES, Config
+from semivit_tf.stages.finetune import Finetune
+from semivit_tf.stages.stage import Stage, check_pipeline
+from semivit_tf.stages.table import PIPELINES
+
+PACKAGE = pathlib.Path(semivit_tf.__file__).parent
+# Words that mean something else there: a view of an image, and a room of the package.
+NOT_A_STAGE = {
+    ("augment", "pretrain"),
+    ("data", "pretrain"),
+    ("__init__.py", "export"),
+}
+# Names that are no English words, and so stay names inside a sentence.
+UNMISTAKABLE = re.compile(r"\b(pretrain|finetune|semi_finetune)\b")
+
+
+def strings(path):
+    """Returns the string literals of a file that are not docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = list(ast.walk(tree))
+    alone = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    return [
+        node.value
+        for node in nodes
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and id(node) not in alone
+    ]
+
+
+def names_in(path):
+    """Returns the names of stages that a file spells."""
+    literals = strings(path)
+    found = {text for text in literals if text in STAGES}
+    return found.union(*(UNMISTAKABLE.findall(text) for text in literals))
+
+
+def test_no_other_file_names_a_stage():
+    seen = set()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        room, *rest = path.relative_to(PACKAGE).parts
+        found = {name for name in names_in(path) if (room, name) not in NOT_A_STAGE}
+        if room == "config" or (room, *rest) == ("stages", "table.py"):
+            seen |= found
+        else:
+            assert not found, path
+    assert seen == set(STAGES)  # the search finds them where they are
+
+
+def test_flags_know_the_stages_of_the_table():
+    pipeline = PIPELINES["semi_vit"]
+    assert tuple(stage.name for stage in pipeline) == STAGES
+    check_pipeline(pipeline)
+    groups = Config.groups()
+    assert {stage.settings for stage in pipeline} <= {None, *groups}
+    for stage in pipeline:
+        assert stage.kind.trains == (stage.settings is not None)
+
+
+@pytest.mark.parametrize(
+    ("stages", "message"),
+    [
+        ([Stage("a", None), Stage("a", None)], "each name once. Received: 'a'"),
+        ([Stage("b", Finetune(), starts_from=("a",))], "'a' before 'b'"),
+        (
+            [Stage("b", Finetune(), needs=("a",)), Stage("a", Finetune())],
+            r"'a' before 'b', which goes on from it. Received before it: \[\]",
+        ),
+    ],
+)
+def test_a_pipeline_is_in_order(stages, message):
+    with pytest.raises(ValueError, match=message):
+        check_pipeline(stages)
