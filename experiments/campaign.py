@@ -23,11 +23,15 @@ def run_pipeline(workdir, *flags):
 
 
 def read_evaluation(workdir):
-    """Returns the evaluation of a run: dict of stage and weights to its measures."""
+    """Returns the evaluation of a run: dict of stage and weights to its measures.
+
+    Where the best weights are there besides the last, those that the stage hands on.
+    """
     evaluation = json.loads((workdir / "evaluation.json").read_text())
     return {
         f"{result['stage']} {result['weights']}": result
         for result in evaluation["results"]
+        if result.get("handed_on", True)
     }
 
 

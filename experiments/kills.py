@@ -56,7 +56,7 @@ def start(folder, flags):
 
 def results(folder):
     """Returns what has to be the same: a dict of name to bytes."""
-    patterns = "*/weights/*", "*/metrics.jsonl", "evaluation.json"
+    patterns = "*/weights/**/*.safetensors", "*/metrics.jsonl", "evaluation.json"
     files = [path for pattern in patterns for path in folder.glob(pattern)]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 

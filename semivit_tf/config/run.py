@@ -101,6 +101,13 @@ class RunConfig(Settings):
         low=1,
         identity=False,
     )
+    checkpoint: str = setting(
+        "auto",
+        "Which weights a training stage hands on, to later stages, evaluation and "
+        "export: the best on validation images, or the last; auto: the best where "
+        "there are validation images.",
+        choices=("auto", "best", "last"),
+    )
     export_weights: str = setting(
         "auto",
         "Whose weights are served; auto: the teacher's if there is one.",

@@ -18,18 +18,28 @@ def results_table(results, part="test"):
 
     Args:
         results: List of dicts with `stage`, `weights`, `labels_used`, `accuracy` and
-            `top5_accuracy`.
+            `top5_accuracy`, and where there are the best weights besides the last,
+            `checkpoint` and `epoch`.
         part: String. Which images were evaluated.
     """
+    chosen = any(result.get("checkpoint") == "best" for result in results)
     rows = [
         (
             result["stage"],
             result["weights"],
+            *([_checkpoint(result)] if chosen else []),
             "unknown" if result["labels_used"] is None else result["labels_used"],
             f"{100 * result['accuracy']:.2f} %",
             f"{100 * result['top5_accuracy']:.2f} %",
         )
         for result in results
     ]
-    header = ("stage", "weights", "labels used", f"{part} accuracy", "top-5")
+    which = ["checkpoint"] if chosen else []
+    header = ("stage", "weights", *which, "labels used", f"{part} accuracy", "top-5")
     return text_table(header, rows)
+
+
+def _checkpoint(result):
+    if result["checkpoint"] is None:
+        return "-"
+    return f"{result['checkpoint']}, epoch {result['epoch']}"

@@ -6,10 +6,13 @@ import tensorflow as tf
 from semivit_tf.evaluation.comparison import compare_predictions, verdict
 from semivit_tf.evaluation.metrics import evaluate_probabilities
 from semivit_tf.evaluation.tables import results_table
+from semivit_tf.stages.export import served_weights
 from semivit_tf.stages.stage import Kind
 from semivit_tf.stages.starting_weights import (
     Kept,
+    Source,
     check_answer,
+    chosen_checkpoint,
     kept_by,
     starting_weights,
 )
@@ -44,16 +47,18 @@ def weights_there(run, stage):
     """Returns a list of the `Kept` weights to test, in the order of the table."""
     source = starting_weights(run, stage)
     if source.file:
-        return [kept_by(run, source, None)]
+        return [kept_by(run, source)]
     found = []
     for trained in finished_stages(run, stage):
         start = continued(run, trained)
         if start and start.stage is None and start.path(run).exists():
             found.append(start)
-        for network in run.networks(trained):
-            kept = Kept(trained, network)
-            if kept.path(run).exists():
-                found.append(kept)
+        kept = [
+            Kept(trained, network, checkpoint)
+            for network in run.networks(trained)
+            for checkpoint in ("last", "best")
+        ]
+        found += [one for one in kept if one.path(run).exists()]
     return found
 
 
@@ -68,9 +73,10 @@ def finished_stages(run, stage):
 
 def continued(run, trained):
     """Returns the `Kept` classifier that a stage learned on from, or None."""
-    if trained.kind.needs_weights(run.settings(trained)):
-        return kept_by(run, starting_weights(run, trained), "student")
-    return None
+    source = starting_weights(run, trained)
+    if source == Source() or not trained.kind.needs_weights(run.settings(trained)):
+        return None
+    return kept_by(run, source, "student")
 
 
 def predict_with(run, batches):
@@ -93,33 +99,57 @@ def predict_with(run, batches):
 def evaluate(run, stage):
     """Tests all weights that are there; writes and returns `evaluation.json`."""
     there = weights_there(run, stage)
-    before = run.folder.read_json(_FILE)
-    if before and [(r["stage"], r["weights"]) for r in before["results"]] == [
+    before = run.folder.read_json(_FILE) or {"results": []}
+    content = {**before, "results": [dict(row) for row in before["results"]]}
+    if not there or [_names(row) for row in before["results"]] != [
         kept.names for kept in there
     ]:
-        return before
-    part, batches = held_out(run)
-    content = {"part": part, "results": []}
-    if part is not None:
-        predict, predicted = predict_with(run, batches), {}
-        for kept in there:
-            labels, probabilities = predict(kept)
-            predicted[kept] = probabilities.argmax(axis=1)
-            content["results"].append(result_of(run, kept, labels, probabilities))
-        content |= compared(run, stage, labels, predicted)
-    run.folder.write_json(_FILE, content)
+        content = measured(run, stage, there)
+    served = served_weights(run, stage)
+    for row, kept in zip(content["results"], there, strict=False):
+        row["exported"] = kept == served
+    if content != before:
+        run.folder.write_json(_FILE, content)
     return content
 
 
-def result_of(run, kept, labels, probabilities):
-    """Returns a row of the results."""
-    split, (stage, weights) = run.data.split, kept.names
+def _names(row):
+    best = ["best"] if row.get("checkpoint") == "best" else []
+    return [row["stage"], row["weights"], *best]
+
+
+def measured(run, stage, there):
+    """Returns the evaluation of a list of `Kept` weights."""
+    part, batches = held_out(run)
+    content = {"part": part, "results": []}
+    if part is None:
+        return content
+    predict, predicted = predict_with(run, batches), {}
+    for kept in there:
+        labels, probabilities = predict(kept)
+        predicted[kept] = probabilities.argmax(axis=1)
+        measures = evaluate_probabilities(labels, probabilities, run.data.class_names)
+        content["results"].append({**described(run, kept), **measures})
+    return {**content, **compared(run, stage, labels, predicted)}
+
+
+def described(run, kept):
+    """Returns what a row of the results says of its weights."""
+    split, epoch, handed_on = run.data.split, None, True
+    if kept.stage:
+        summary = run.stage_folder(kept.stage).summary()
+        epoch = summary.get("epochs")
+        if kept.checkpoint == "best":
+            epoch = summary["best"]["epoch"]
+        handed_on = kept.checkpoint == chosen_checkpoint(run, kept.stage)
     return {
-        "stage": stage,
-        "weights": weights,
+        "stage": kept.stage_name,
+        "weights": kept.network,
+        "checkpoint": kept.checkpoint,
+        "epoch": epoch,
+        "handed_on": handed_on,
         "labels_used": len(split.labeled) if kept.stage else None,
         "validation_labels": len(split.validation),
-        **evaluate_probabilities(labels, probabilities, run.data.class_names),
     }
 
 
@@ -135,10 +165,11 @@ def compared(run, stage, labels, predicted):
     trained = finished_stages(run, stage)
     if not trained:
         return {}
-    start, teacher = continued(run, trained[-1]), Kept(trained[-1], "teacher")
+    start = continued(run, trained[-1])
+    teacher = Kept(trained[-1], "teacher", chosen_checkpoint(run, trained[-1]))
     if start is None or teacher not in predicted:
         return {}
-    name = f"{_AGAINST}{start.names[0]}"
+    name = f"{_AGAINST}{start.stage_name}"
     if start not in predicted:
         return {name: None}
     return {name: compare_predictions(labels, predicted[start], predicted[teacher])}
@@ -156,6 +187,11 @@ def describe(content):
         elif name.startswith(_AGAINST):
             images = content["results"][0]["images"]
             lines += ["", verdict(comparison, images, content["part"])]
+    lines += [
+        f"To export: {row['stage']} {row['weights']}, best of epoch {row['epoch']}."
+        for row in content["results"]
+        if row.get("exported") and row.get("checkpoint") == "best"
+    ]
     if content["part"] == "validation":
         lines.append("There are no test images: validation images took their place.")
     validation = content["results"][0]["validation_labels"]

@@ -18,7 +18,9 @@ class Export(Kind):
         return True
 
     def check(self, run, stage):
-        check_version(run, stage, served_weights(run, stage))
+        served = served_weights(run, stage)
+        check_network(run, served)
+        check_version(run, stage, served)
         check_answer(run, stage)
 
     def carry_out(self, run, stage):
@@ -31,23 +33,28 @@ def served_weights(run, stage) -> Kept:
     Of a stage with a teacher they are the teacher's, unless `--export_weights` says
     otherwise.
     """
-    wanted, source = run.config.run.export_weights, starting_weights(run, stage)
-    if source.file:
+    network, source = run.config.run.export_weights, starting_weights(run, stage)
+    if network == "auto" and source.stage:
+        networks = run.networks(source.stage)
+        network = "teacher" if "teacher" in networks else "student"
+    return kept_by(run, source, network)
+
+
+def check_network(run, served):
+    """Refuses to serve a network that is not, or will not be, there."""
+    wanted = run.config.run.export_weights
+    if served.stage is None:
         if wanted != "auto":
             raise InputError(
                 f"--export_weights={wanted} needs weights that were trained here; "
                 "--init_from has one network"
             )
-        return kept_by(run, source, None)
-    networks = run.networks(source.stage)
-    if wanted == "auto":
-        wanted = "teacher" if "teacher" in networks else "student"
-    if wanted not in networks:
+    elif served.network not in run.networks(served.stage):
+        networks = ", ".join(run.networks(served.stage))
         raise InputError(
-            "--export_weights should be a network that the stage "
-            f"{source.stage.name} keeps: {', '.join(networks)}. Received: {wanted}"
+            f"--export_weights={wanted} should be a network that the stage "
+            f"{served.stage.name} keeps: {networks}"
         )
-    return kept_by(run, source, wanted)
 
 
 def check_version(run, stage, served):
@@ -59,7 +66,7 @@ def check_version(run, stage, served):
     exported = run.folder.read_json(f"{stage.name}.json") or {}
     version = run.config.run.export_version
     before = exported.get(str(version))
-    if before and before != list(served.names):
+    if before and before != served.names:
         raise InputError(
             f"--export_version={version} exists and holds {' '.join(before)}; choose "
             f"another number for {' '.join(served.names)}"
@@ -84,6 +91,6 @@ def export(run, stage):
         version,
         central_share=run.data.central_share,
     )
-    exported[str(version)] = list(served.names)
+    exported[str(version)] = served.names
     run.folder.write_json(f"{stage.name}.json", exported)
     return path

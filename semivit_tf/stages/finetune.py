@@ -72,9 +72,9 @@ class Finetune(TrainingKind):
             return "teacher", "val_teacher_accuracy"
         return "student", "val_accuracy"
 
-    def keep(self, run, stage, model):
+    def keep(self, run, stage, model, checkpoint):
         folder = run.stage_folder(stage)
         student = getattr(model, "student", model)
-        save_weights(student, folder.weights("student"))
+        save_weights(student, folder.weights("student", checkpoint))
         if hasattr(model, "teacher"):
-            save_weights(model.teacher, folder.weights("teacher"))
+            save_weights(model.teacher, folder.weights("teacher", checkpoint))

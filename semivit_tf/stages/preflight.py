@@ -48,6 +48,7 @@ def check_flags(config):
 
 def check_run(run):
     """Refuses what does not fit together."""
+    check_validation(run)
     for stage in run.wanted:
         # A stage with data of its own is checked when they are there.
         if stage.kind.trains and stage.data is None:
@@ -58,6 +59,15 @@ def check_run(run):
         stage.kind.check(run, stage)
     with input_errors():
         run.folder.check_split(run.data.split)
+
+
+def check_validation(run):
+    """Refuses to hand on the best weights where no images compare epochs."""
+    if run.config.run.checkpoint == "best" and not len(run.data.split.validation):
+        raise InputError(
+            "--checkpoint=best needs validation images, such as "
+            "--validation_per_class=1 gives: there are none"
+        )
 
 
 def check_order(run, stage):

@@ -70,9 +70,9 @@ class Pretrain(TrainingKind):
     def networks(self, settings):
         return ("encoder",)
 
-    def keep(self, run, stage, model):
+    def keep(self, run, stage, model, checkpoint):
         network = METHODS[run.settings(stage).method].kept(model)[1]
-        file = run.stage_folder(stage).weights("encoder")
+        file = run.stage_folder(stage).weights("encoder", checkpoint)
         # Both methods normalise each token, whatever the pooling of later stages.
         save_weights(network, file, normalized="tokens")
 

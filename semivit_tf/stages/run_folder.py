@@ -46,9 +46,22 @@ class StageFolder:
         """The folder of checkpoints."""
         return self.path / "checkpoints"
 
-    def weights(self, name):
-        """Returns the file of a network's weights: encoder, student or teacher."""
-        return self.path / "weights" / f"{name}.safetensors"
+    @property
+    def has_best(self):
+        """Whether the best weights on validation images are kept besides the last."""
+        return (self.path / "weights" / "best").exists()
+
+    def weights(self, name, checkpoint="last"):
+        """Returns the file of a network's weights.
+
+        Args:
+            name: String: `"encoder"`, `"student"` or `"teacher"`.
+            checkpoint: `"last"` or `"best"`.
+        """
+        folder = self.path / "weights"
+        if checkpoint == "best":
+            folder /= "best"
+        return folder / f"{name}.safetensors"
 
 
 class RunFolder:

@@ -104,10 +104,10 @@ class SemiFinetune(TrainingKind):
     def best(self, settings):
         return "teacher", "val_teacher_accuracy"
 
-    def keep(self, run, stage, model):
+    def keep(self, run, stage, model, checkpoint):
         folder = run.stage_folder(stage)
-        save_weights(model.student, folder.weights("student"))
-        save_weights(model.teacher, folder.weights("teacher"))
+        save_weights(model.student, folder.weights("student", checkpoint))
+        save_weights(model.teacher, folder.weights("teacher", checkpoint))
 
     def summary(self, settings):
         return {"method": settings.method}

@@ -5,6 +5,9 @@
    directly or through others, is asked for or finished. Where nothing trains at all,
    the file is what is probed, evaluated and exported.
 3. Nothing: it starts from scratch.
+
+A training stage leaves its last weights and, where there are validation images, its
+best ones. `--checkpoint` chooses which of them it hands on.
 """
 
 import dataclasses
@@ -78,9 +81,23 @@ def refuse_unfinished(run, stage):
 # === What a training stage hands on ===
 
 
+def chosen_checkpoint(run, stage) -> str:
+    """Returns whether a training stage hands on its `"best"` or its `"last"` weights.
+
+    Of a stage that is still to run, it is what it will hand on.
+    """
+    if run.config.run.checkpoint == "last":
+        return "last"
+    folder = run.stage_folder(stage)
+    if folder.done:
+        return "best" if folder.has_best else "last"
+    compared = stage.kind.best(run.settings(stage)) is not None
+    return "best" if compared and len(run.data.split.validation) else "last"
+
+
 def handed_on(run, stage, network):
     """Returns the file of a network's weights that a finished stage hands on."""
-    return run.stage_folder(stage).weights(network)
+    return run.stage_folder(stage).weights(network, chosen_checkpoint(run, stage))
 
 
 def load_classifier(run, stage, model):
@@ -135,21 +152,29 @@ class Kept:
     Attributes:
         stage: `Stage`, or None for the file.
         network: String: `"student"` or `"teacher"`, or the file's name.
+        checkpoint: `"best"` or `"last"`, or None for the file.
     """
 
     stage: Stage | None
     network: str
+    checkpoint: str | None = None
 
     @property
-    def names(self) -> tuple[str, str]:
-        """The stage and the network, as results name them."""
-        return self.stage.name if self.stage else FROM_FILE, self.network
+    def stage_name(self) -> str:
+        """The stage, as results name it."""
+        return self.stage.name if self.stage else FROM_FILE
+
+    @property
+    def names(self) -> list[str]:
+        """The stage, the network and, if they are the best weights, that they are."""
+        best = ["best"] if self.checkpoint == "best" else []
+        return [self.stage_name, self.network, *best]
 
     def path(self, run):
         """Returns the file."""
         if self.stage is None:
             return pathlib.Path(run.config.backbone.init_from)
-        return run.stage_folder(self.stage).weights(self.network)
+        return run.stage_folder(self.stage).weights(self.network, self.checkpoint)
 
     def load(self, run, classifier):
         """Loads the weights."""
@@ -159,11 +184,11 @@ class Kept:
             load_weights(classifier, self.path(run))
 
 
-def kept_by(run, source, network):
-    """Returns the `Kept` of a `Source`: a network of a stage, or the file."""
+def kept_by(run, source, network=None):
+    """Returns the `Kept` of a `Source`: a network that a stage hands on, or a file."""
     if source.file:
         return Kept(None, pathlib.Path(source.file).name)
-    return Kept(source.stage, network)
+    return Kept(source.stage, network, chosen_checkpoint(run, source.stage))
 
 
 def check_answer(run, stage):
@@ -171,4 +196,4 @@ def check_answer(run, stage):
     with input_errors():
         classifier, source = run.classifier(), starting_weights(run, stage)
         if source.file:
-            kept_by(run, source, None).load(run.quiet(), classifier)
+            kept_by(run, source).load(run.quiet(), classifier)

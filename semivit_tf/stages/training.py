@@ -9,6 +9,7 @@ from semivit_tf.stages.batch_sizes import Batch, check_batches
 from semivit_tf.stages.failures import input_errors
 from semivit_tf.stages.stage import Kind
 from semivit_tf.stages.starting_weights import refuse_unfinished, starting_weights
+from semivit_tf.training.checkpoints import Checkpoints
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,13 +54,14 @@ class TrainingKind(Kind):
         """Gives the model of `prepare` the weights that the stage starts from."""
         raise NotImplementedError
 
-    def keep(self, run, stage, model) -> None:
+    def keep(self, run, stage, model, checkpoint) -> None:
         """Writes the weights of the networks that stay.
 
         Args:
             run: `Run`.
             stage: `Stage`.
             model: That of `prepare`, trained.
+            checkpoint: `"last"` or `"best"`: which weights the model has now.
         """
         raise NotImplementedError
 
@@ -103,9 +105,32 @@ class TrainingKind(Kind):
             self.finish(run, stage, training)
 
     def finish(self, run, stage, training):
-        """Keeps the weights, and marks the stage as finished."""
-        self.keep(run, stage, training.model)
+        """Keeps the last and the best weights, and marks the stage as finished."""
+        self.keep(run, stage, training.model, "last")
+        best = self.load_best(run, stage, training.model)
+        if best:
+            self.keep(run, stage, training.model, "best")
         run.stage_folder(stage).finish(
             **self.summary(run.settings(stage)),
             started_from=starting_weights(run, stage).name,
+            epochs=training.epochs,
+            **({"best": best} if best else {}),
         )
+
+    def load_best(self, run, stage, model):
+        """Gives the model its weights of the best epoch on validation images.
+
+        Returns:
+            Dict of the `epoch`, the `metric` and its `value`, or None where no epoch
+            was compared.
+        """
+        chosen = self.best(run.settings(stage))
+        if chosen is None:
+            return None
+        name, metric = chosen
+        checkpoints = Checkpoints(run.stage_folder(stage).checkpoints)
+        with run.strategy.scope():
+            found = checkpoints.load_best(model, name)
+        if found is None:
+            return None
+        return {"epoch": found["epoch"], "metric": metric, "value": found["value"]}

@@ -52,12 +52,15 @@ class Checkpoints:
     def save(self, model, position):
         """Writes the state at a position, if it is sound, and forgets the oldest."""
         path = self.folder / f"step-{position.step:010d}.safetensors"
-        write_arrays(path, _sound_arrays(model, position), _metadata(position))
+        arrays = _sound_arrays(model, position, _variables(model))
+        write_arrays(path, arrays, _metadata(position))
         for old in self.paths()[: -self.keep]:
             old.unlink()
 
     def save_best(self, model, position, name, value):
-        """Writes the state, if a measured value is better than that of the best one.
+        """Writes the model's weights, if a value is better than that of the best ones.
+
+        Where two epochs are equal, the earlier one stays.
 
         Args:
             model: A compiled method.
@@ -68,21 +71,32 @@ class Checkpoints:
         path = self.folder / f"best-{name}.safetensors"
         if path.exists() and _found(read_metadata(path), path)["value"] >= value:
             return
-        arrays = _sound_arrays(model, position)
+        arrays = _sound_arrays(model, position, _model_variables(model))
         write_arrays(path, arrays, _metadata(position, value=value))
+
+    def load_best(self, model, name):
+        """Loads the best weights into the model.
+
+        Args:
+            model: A compiled method.
+            name: String. Whose best they are, see `save_best`.
+
+        Returns:
+            Dict of `epoch`, `step` and `value`, or None where there are none.
+        """
+        path = self.folder / f"best-{name}.safetensors"
+        if not path.exists():
+            return None
+        arrays, metadata = read_arrays(path)
+        _assign(model, _model_variables(model), arrays, path)
+        return _found(metadata, path)
 
     def restore(self, model):
         """Loads the latest state; returns its `Position`, or that of the start."""
         path, arrays, position = self._latest()
         if path is None:
             return position
-        # What a single replica wrote, or a replica that is no more, is not looked for.
-        first = {name: array for name, array in arrays.items() if "@" not in name}
-        variables = _variables(model)
-        check_fit(variables, first, path)
-        for name, variable in variables.items():
-            for number, copy in enumerate(_copies(model, variable)):
-                copy.assign(arrays.get(f"{name}@{number}", first[name]))
+        _assign(model, _variables(model), arrays, path)
         return position
 
     def position(self):
@@ -119,12 +133,21 @@ def _found(metadata, path):
 
 
 def _variables(model):
-    # By number: Keras counts unnamed objects up, so paths differ from run to run.
-    groups = {
-        "model": model.variables,
-        "optimizer": model.optimizer.variables,
-        "means": [v for metric in model.running_means for v in metric.variables],
+    return {
+        **_model_variables(model),
+        **_named(
+            optimizer=model.optimizer.variables,
+            means=[v for metric in model.running_means for v in metric.variables],
+        ),
     }
+
+
+def _model_variables(model):
+    return _named(model=model.variables)
+
+
+def _named(**groups):
+    # By number: Keras counts unnamed objects up, so paths differ from run to run.
     return {
         f"{group}/{number:05d}/{variable.name}": variable
         for group, variables in groups.items()
@@ -137,10 +160,20 @@ def _copies(model, variable):
     return model.distribute_strategy.experimental_local_results(variable.value)
 
 
-def _arrays(model):
-    """Returns the state by name; of replicas that differ as `name@number`."""
+def _assign(model, variables, arrays, path):
+    """Gives variables the arrays of their names, and each replica its own."""
+    # What a single replica wrote, or a replica that is no more, is not looked for.
+    first = {name: array for name, array in arrays.items() if "@" not in name}
+    check_fit(variables, first, path)
+    for name, variable in variables.items():
+        for number, copy in enumerate(_copies(model, variable)):
+            copy.assign(arrays.get(f"{name}@{number}", first[name]))
+
+
+def _arrays(model, variables):
+    """Returns arrays by name; of replicas that differ as `name@number`."""
     arrays = {}
-    for name, variable in _variables(model).items():
+    for name, variable in variables.items():
         # What is trained, and what training it needs, is the same everywhere.
         same = variable.trainable or name.startswith("optimizer/")
         copies = _copies(model, variable)
@@ -152,8 +185,8 @@ def _arrays(model):
     return arrays
 
 
-def _sound_arrays(model, position):
-    arrays = _arrays(model)
+def _sound_arrays(model, position, variables):
+    arrays = _arrays(model, variables)
     check_finite(arrays, position.step)
     return arrays
 

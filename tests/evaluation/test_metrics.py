@@ -64,3 +64,18 @@ def test_table_is_aligned():
         "--------  -------  -----------  -------------  --------",
         "finetune  student  40           87.65 %        100.00 %",
     ]
+
+
+def test_table_says_of_which_epoch_weights_are_where_some_were_chosen():
+    row = {"weights": "student", "labels_used": 4, "accuracy": 0.5, "top5_accuracy": 1}
+    last = {**row, "stage": "finetune", "checkpoint": "last", "epoch": 12}
+    file = {**row, "stage": "init_from", "checkpoint": None, "epoch": None}
+    assert "checkpoint" not in results_table([last, file])
+    best = {**last, "checkpoint": "best", "epoch": 7}
+    lines = results_table([last, best, file]).splitlines()
+    assert lines[0].startswith("stage      weights  checkpoint      labels used")
+    assert [line[20:34] for line in lines[2:]] == [
+        "last, epoch 12",
+        "best, epoch 7 ",
+        "-             ",
+    ]

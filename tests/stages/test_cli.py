@@ -54,6 +54,7 @@ def test_all_stages_leave_their_files(finished):
         "finetune/weights/student.safetensors",
         "semi_finetune/weights/student.safetensors",
         "semi_finetune/weights/teacher.safetensors",
+        "semi_finetune/weights/best/teacher.safetensors",
     }
     for stage in ("pretrain", "finetune", "semi_finetune"):
         expected |= {f"{stage}/DONE", f"{stage}/metrics.jsonl", f"{stage}/tensorboard"}
@@ -70,10 +71,13 @@ def test_all_stages_leave_their_files(finished):
 
 def test_evaluation_states_whose_weights_and_how_many_labels(finished):
     results = json.loads((finished / "evaluation.json").read_text())["results"]
-    assert [(r["stage"], r["weights"]) for r in results] == [
-        ("finetune", "student"),
-        ("semi_finetune", "student"),
-        ("semi_finetune", "teacher"),
+    assert [(r["stage"], r["weights"], r["checkpoint"]) for r in results] == [
+        ("finetune", "student", "last"),
+        ("finetune", "student", "best"),
+        ("semi_finetune", "student", "last"),
+        ("semi_finetune", "student", "best"),
+        ("semi_finetune", "teacher", "last"),
+        ("semi_finetune", "teacher", "best"),
     ]
     assert {
         (r["images"], r["labels_used"], r["validation_labels"]) for r in results
@@ -346,7 +350,7 @@ def test_mirrored_runs_all_stages_in_a_process_of_its_own(tmp_path):
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "Traceback" not in result.stderr
     results = json.loads((tmp_path / "evaluation.json").read_text())["results"]
-    assert len(results) == 3
+    assert len(results) == 6
     lines = (tmp_path / "semi_finetune" / "metrics.jsonl").read_text().splitlines()
     assert json.loads(lines[-1])["kept"] == 1.0
 

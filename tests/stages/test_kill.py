@@ -28,6 +28,9 @@ KEPT = [
     "semi_finetune/metrics.jsonl",
     "semi_finetune/weights/student.safetensors",
     "semi_finetune/weights/teacher.safetensors",
+    "finetune/weights/best/student.safetensors",
+    "semi_finetune/weights/best/student.safetensors",
+    "semi_finetune/weights/best/teacher.safetensors",
 ]
 
 

@@ -51,7 +51,7 @@ def error(capsys, *flags):
 def check_finished(folder):
     """All stages left their files, and the teacher is another than the student."""
     results = json.loads((folder / "evaluation.json").read_text())["results"]
-    assert [result["images"] for result in results] == [359] * 3
+    assert [result["images"] for result in results] == [359] * 6
     assert (folder / "export" / "1" / "saved_model.pb").exists()
     lines = (folder / "semi_finetune" / "metrics.jsonl").read_text().splitlines()
     assert json.loads(lines[-1])["kept"] == 1.0

@@ -33,10 +33,13 @@ def test_all_stages_run_from_the_teachers_backbone(finished):
     for name in ("loss", "teacher_entropy", "view_divergence", "val_loss"):
         assert np.isfinite(last[name])
     results = json.loads((finished / "evaluation.json").read_text())["results"]
-    assert [(r["stage"], r["weights"]) for r in results] == [
-        ("finetune", "student"),
-        ("semi_finetune", "student"),
-        ("semi_finetune", "teacher"),
+    assert [(r["stage"], r["weights"], r["checkpoint"]) for r in results] == [
+        ("finetune", "student", "last"),
+        ("finetune", "student", "best"),
+        ("semi_finetune", "student", "last"),
+        ("semi_finetune", "student", "best"),
+        ("semi_finetune", "teacher", "last"),
+        ("semi_finetune", "teacher", "best"),
     ]
 
 

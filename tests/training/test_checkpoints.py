@@ -127,6 +127,10 @@ def test_the_best_is_the_earliest_of_the_highest(tmp_path):
     assert json.loads(metadata["position"]) == expected
     biases = [a.tolist() for a in arrays.values() if a.shape == (3,)]
     assert [2.0] * 3 in biases
+    assert {name.split("/")[0] for name in arrays} == {"model"}
+    assert Checkpoints(tmp_path).load_best(model, "teacher") == expected
+    assert model.student.head.bias.numpy().tolist() == [2.0] * 3
+    assert Checkpoints(tmp_path).load_best(model, "student") is None
 
 
 def test_what_differs_between_replicas_is_kept_of_each(tmp_path, mirrored):
