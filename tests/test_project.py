@@ -124,35 +124,46 @@ def test_files_are_short_and_named_for_something():
 # === The build ===
 
 
+# Of the statements and expressions of Python, those that a BUILD file may not have.
+NOT_STARLARK = (
+    *(ast.For, ast.While, ast.If, ast.FunctionDef, ast.ClassDef, ast.Try, ast.With),
+    *(ast.Import, ast.ImportFrom, ast.JoinedStr, ast.Starred, ast.SetComp),
+    *(ast.GeneratorExp, ast.NamedExpr, ast.Set),
+)
+
+
 def build_targets():
-    """Returns `(rule, arguments)` of the BUILD file, lists and globs resolved."""
+    """Returns `(rule, arguments)` of each target, by running BUILD as Bazel would."""
+    targets = []
 
-    def value(node):
-        if isinstance(node, ast.Call):
-            (patterns,) = node.args
-            found = [
-                pathlib.Path(name).as_posix()
-                for pattern in ast.literal_eval(patterns)
-                for name in glob.glob(pattern, root_dir=ROOT, recursive=True)
-            ]
-            assert node.func.id == "glob" and found, ast.dump(node)
-            return found
-        if isinstance(node, ast.Name):
-            return constants[node.id]
-        if isinstance(node, ast.BinOp):
-            return value(node.left) + value(node.right)
-        return ast.literal_eval(node)
+    def rule(kind):
+        return lambda **arguments: targets.append((kind, arguments))
 
-    constants, targets = {}, []
-    for node in ast.parse((ROOT / "BUILD").read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign):
-            constants[node.targets[0].id] = value(node.value)
-        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            call = node.value
-            if call.func.id in ("py_library", "py_binary", "py_test"):
-                arguments = {k.arg: value(k.value) for k in call.keywords}
-                targets.append((call.func.id, arguments))
+    rules = ("py_library", "py_binary", "py_test")
+    text = (ROOT / "BUILD").read_text(encoding="utf-8")
+    for node in ast.walk(ast.parse(text)):
+        assert not isinstance(node, NOT_STARLARK), f"BUILD, line {node.lineno}"
+    known = {
+        "__builtins__": {"len": len},
+        "glob": build_glob,
+        "load": lambda file, *names: None,
+        "package": lambda **arguments: None,
+        **{kind: rule(kind) for kind in rules},
+    }
+    exec(compile(text, "BUILD", "exec"), known)
     return targets
+
+
+def build_glob(include, exclude=()):
+    """Returns the sorted files of the patterns; like Bazel's, it must find some."""
+
+    def matches(pattern):
+        found = glob.glob(pattern, root_dir=ROOT, recursive=True)
+        return {pathlib.Path(name).as_posix() for name in found}
+
+    files = set().union(*map(matches, include)) - set().union(*map(matches, exclude))
+    assert files and all(map(matches, include)), include
+    return sorted(files)
 
 
 def requirements(file):
