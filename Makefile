@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test lint clean
+.PHONY: quickstart test lint results clean
 
 quickstart: .venv/installed
 	$(BIN)/python main.py --flagfile=experiments/quickstart.flags
@@ -13,6 +13,9 @@ test: .venv/tested lint
 lint: .venv/tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+results: .venv/installed
+	$(BIN)/python experiments/document_tables.py
 
 .venv/installed: requirements.txt
 	$(PYTHON) -m venv .venv

@@ -131,7 +131,7 @@ def table(result):
     minutes = {way: processor_minutes(result[way]) for way in measured}
     columns = ["features", *titles.values()]
     if any(minutes.values()):
-        columns.append("processor minutes of a run, at most")
+        columns.append("CPU minutes of a run, at most")
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     for way in measured:
         cells = [way]

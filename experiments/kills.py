@@ -112,13 +112,16 @@ def table(result):
     """Returns the result as a Markdown table."""
     columns = (*STAGES, LAST)
     lines = [
-        "| killed in | " + " | ".join(columns) + " | pipelines | files compared |",
+        "| killed in | " + " | ".join(columns) + " | runs | files compared |",
         "|---|" + "---|" * (len(columns) + 2),
     ]
     for name in PIPELINES:
         found = result[name]
         cells = [str(found["kills"].get(column, 0)) for column in columns]
-        cells += [f"{found['runs']}, all as if untouched", str(found["files"])]
+        cells += [
+            f"{found['runs']}, all as the untouched one",
+            str(found["files"]),
+        ]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -169,17 +169,17 @@ def profile(folder):
 def table(result):
     """Returns the result as Markdown tables."""
     lines = [
-        "| pairs of views a second, 224 pixels, against timm | all processors | one |",
+        "| pairs of views a second, 224 pixels, against timm | all cores | one |",
         "|---|---|---|",
     ]
     all_processors, one = result["pairs_per_second"], result["on_one_processor"]
     for name, pairs in all_processors.items():
-        alone = f"{one[name] / one['timm']:.2f}" if name in one else ""
+        alone = f"{one[name] / one['timm']:.2f} x" if name in one else ""
         share = pairs / all_processors["timm"]
-        lines.append(f"| {TITLES[name]} | {share:.2f} | {alone} |")
+        lines.append(f"| {TITLES[name]} | {share:.2f} x | {alone} |")
     lines += [
         "",
-        "| part of a pair of ours, one thread alone | milliseconds |",
+        "| work for one pair of views, one thread | milliseconds |",
         "|---|---|",
     ]
     for name, value in result["milliseconds_of_one_thread"].items():

@@ -184,8 +184,8 @@ def search_apart(count):
 def table(result):
     """Returns the result as a Markdown table."""
     lines = [
-        "| near-duplicates, made again at half to full size, quality 60 to 95 | found "
-        "| found at 0.8 of the size and more | others called near |",
+        "| copies at half to full size, JPEG quality 60 to 95 | found "
+        "| found of those of 0.8 of the size or more | false pairs |",
         "|---|---|---|---|",
     ]
     for title, found in result["recall"].items():
@@ -193,6 +193,11 @@ def table(result):
             f"| {found['images']} {title} | {100 * found['found']:.1f} % "
             f"| {100 * found['found_at_0.8']:.1f} % | {found['imagined']} |"
         )
+    times = [
+        f"{found['seconds']:.0f} seconds for {int(count):,} images"
+        for count, found in result["search"].items()
+    ]
+    lines += ["", f"Searching takes {', '.join(times)}."]
     return "\n".join(lines)
 
 

@@ -391,7 +391,7 @@ def too_large(result):
 def table(result):
     """Returns the result as a Markdown table: a row a network, its worst case."""
     lines = [
-        "| network | asked at | largest relative difference |",
+        "| network | image sizes | largest relative difference from PyTorch |",
         "|---|---|---|",
     ]
     for title, rows in result["cases"].items():

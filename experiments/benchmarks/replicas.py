@@ -64,7 +64,7 @@ def create_steps(count):
 def table(result):
     """Returns the result as a Markdown table."""
     lines = [
-        f"| replicas, {result['device']} | images a second | times one replica's |",
+        f"| replicas ({result['device']}) | images/s | against one replica |",
         "|---|---|---|",
     ]
     speeds = {way: v["images_per_second"] for way, v in result["rounds"].items()}
@@ -72,7 +72,7 @@ def table(result):
     for way, values in speeds.items():
         ratios = [now / before for now, before in zip(values, first, strict=True)]
         count, speed = way.split()[1], statistics.median(values)
-        lines.append(f"| {count} | {speed:.2f} | {statistics.median(ratios):.2f} |")
+        lines.append(f"| {count} | {speed:.2f} | {statistics.median(ratios):.2f} x |")
     return "\n".join(lines)
 
 

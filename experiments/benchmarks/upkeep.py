@@ -28,9 +28,9 @@ ROUNDS = 9
 QUICK_STEPS = 400
 CHECKPOINT_SECONDS = 300
 TITLES = {
-    "teacher": "the teacher's moving average, ViT-S, of a step",
-    "checkpoints": "checkpoints every 5 minutes, ViT-S, of a run",
-    "data": "waiting for data, stage 3 of the quickstart, of a step",
+    "teacher": ("moving average of the teacher, ViT-S", "a step"),
+    "checkpoints": ("a checkpoint every 5 minutes, ViT-S", "a run"),
+    "data": ("waiting for data, stage 3 of the quickstart", "a step"),
 }
 
 
@@ -125,8 +125,8 @@ def measure_quickstart():
 def table(result):
     """Returns the result as a Markdown table."""
     lines = ["| cost | share |", "|---|---|"]
-    for name, title in TITLES.items():
-        lines.append(f"| {title} | {100 * result[name]:.1f} % |")
+    for name, (title, whole) in TITLES.items():
+        lines.append(f"| {title} | {100 * result[name]:.1f} % of {whole} |")
     return "\n".join(lines)
 
 
