@@ -4,6 +4,8 @@ import ast
 import glob
 import pathlib
 import re
+import subprocess
+import sys
 
 ROOT = pathlib.Path(__file__).parents[1]
 PACKAGE = ROOT / "semivit_tf"
@@ -229,14 +231,58 @@ def test_every_test_file_is_a_test_of_the_build():
 # === What people read ===
 
 
+def documents():
+    return sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+
+
+def anchors(document):
+    """Returns the anchors that headings of a document have on the usual sites."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}
+
+
 def test_links_in_the_documents_lead_somewhere():
     checked = 0
-    for document in ROOT.glob("*.md"):
-        for link in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
+    for document in documents():
+        for link in re.findall(r"\]\(([^)]+)\)", document.read_text(encoding="utf-8")):
             if not link.startswith("http"):
                 checked += 1
-                assert (ROOT / link).exists(), f"{document.name}: {link}"
-    assert checked > 3
+                path, _, anchor = link.partition("#")
+                target = document.parent / path if path else document
+                assert target.exists(), f"{document.name}: {link}"
+                assert not anchor or anchor in anchors(target), (
+                    f"{document.name}: {link}"
+                )
+    assert checked > 60
+
+
+def test_the_readme_is_a_front_page():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 200
+
+
+def test_the_readme_leads_to_all_documents():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for document in (ROOT / "docs").iterdir():
+        assert f"](docs/{document.name})" in text, document.name
+
+
+def test_the_flags_of_the_documents_exist():
+    """Those of main.py, of the experiments and of absl, and saved_model_cli's two."""
+    command = [sys.executable, "main.py", "--help"]
+    help = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    known = {"flagfile", "help", "dir", "all"}
+    known |= set(re.findall(r"^  --(\w+)", help.stdout, re.M))
+    for path in (ROOT / "experiments").rglob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        known |= set(re.findall(r'add_argument\(\s*"--(\w+)"', source))
+    named = {
+        (document.name, flag)
+        for document in documents()
+        for code in re.findall(r"```.*?```|`[^`]+`", document.read_text("utf-8"), re.S)
+        for flag in re.findall(r"(?<!\S)(?:\")?--(\w+)\b(?!--)", code.strip("`"))
+    }
+    assert len(named) > 40
+    assert not [(name, flag) for name, flag in named if flag not in known]
 
 
 def test_public_names_are_documented_and_importable():

@@ -1,10 +1,13 @@
-"""What the README shows is run."""
+"""What the README and docs/ show is run."""
 
 import pathlib
 import re
 
 import numpy as np
 import tensorflow as tf
+from safetensors.numpy import load_file
+
+import semivit_tf
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -34,3 +37,36 @@ def test_the_script_of_the_readme_runs(tmp_path, monkeypatch):
     np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
     named = np.array(data.class_names, "S")[answer["class_index"]]
     np.testing.assert_array_equal(answer["class_name"], named)
+
+
+def code(document):
+    """Returns the first block of Python of a document."""
+    text = (ROOT / "docs" / document).read_text(encoding="utf-8")
+    return re.search(r"```python\n(.*?)```", text, re.S)[1]
+
+
+def test_rand_augment_is_called_as_shown():
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), "uint8")
+    given = {"semivit_tf": semivit_tf, "image": image}
+    changed = [eval(code("data.md"), given) for _ in range(40)]
+    assert all(one.shape == image.shape and one.dtype == "uint8" for one in changed)
+    assert any((one != image).any() for one in changed)
+
+
+def test_published_weights_are_loaded_and_saved_as_shown(tmp_path, monkeypatch, capsys):
+    def classifier():
+        sizes = {"width": 8, "depth": 1, "heads": 2}
+        vit = semivit_tf.ViT(image_size=8, patch_size=4, **sizes)
+        return semivit_tf.Classifier(vit, num_classes=3)
+
+    monkeypatch.chdir(tmp_path)
+    published, model = classifier(), classifier()
+    semivit_tf.weights.save_timm(published, "mae_pretrain_vit_base.pth")
+    exec(code("weights.md"), {"semivit_tf": semivit_tf, "model": model})
+    assert "loaded" in capsys.readouterr().out
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), "uint8")
+    np.testing.assert_array_equal(model(images), published(images))
+    one, other = map(load_file, ("vit.safetensors", "mae_pretrain_vit_base.pth"))
+    assert one and one.keys() == other.keys()
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name])
