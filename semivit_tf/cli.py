@@ -86,7 +86,7 @@ def parse(argv):
 
 
 def _import_pipeline():
-    """Imports TensorFlow, whose greetings are shown only if that fails."""
+    """Imports the pipeline; shows what TensorFlow prints only if that fails."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     kept = os.dup(2)
@@ -113,7 +113,7 @@ def main(argv=None):
     try:
         return _answer(list(sys.argv if argv is None else argv))
     finally:
-        gc.collect()  # pools of threads should go while there are threads
+        gc.collect()  # ends thread pools before Python shuts threads down
 
 
 def _answer(argv):

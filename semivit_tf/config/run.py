@@ -48,34 +48,36 @@ class RunConfig(Settings):
         identity=False,
     )
     logical_cpus: int = setting(
-        1, "Treat the processor as so many devices.", low=1, identity=False
+        1, "Number of logical CPU devices.", low=1, identity=False
     )
     tpu: str | None = setting(None, "Name of the TPU to connect to.", identity=False)
     steps_per_execution: int = setting(
         1,
-        "Steps that a device takes before Python is asked again, which is when "
-        "progress is shown, and when a run is kept or stopped. On a TPU: 20 or more.",
+        "Training steps in one call from Python; progress, checkpoints and stopping "
+        "happen between calls. On a TPU: 20 or more.",
         low=1,
         identity=False,
     )
     fit_batch_sizes: bool = setting(
         False,
-        "Take the sizes of batches as limits: where there are fewer images, a step "
-        "takes as many as replicas and parts can share.",
+        "Take batch sizes as upper limits: where there are fewer images, a step takes "
+        "as many as replicas and micro-batches can share.",
     )
     precision: str = setting(
-        "float32", "Arithmetic.", choices=("float32", "mixed_bfloat16")
+        "float32",
+        "Number format of the computation.",
+        choices=("float32", "mixed_bfloat16"),
     )
     xla: str = setting(
         "auto",
-        "Compile training steps by XLA; auto, measured on processors alone: a ViT in "
-        "float32 on one processor or GPU, but on a processor not a wide ViT that "
-        "--semi_gated leaves images out for. A TPU compiles all steps anyway.",
+        "Compile training steps by XLA; auto, measured on CPUs only: a ViT in float32 "
+        "on one CPU or GPU, but on a CPU not a wide ViT for which --semi_gated leaves "
+        "images out. A TPU compiles all steps anyway.",
         choices=("auto", "on", "off"),
     )
     deterministic: bool = setting(
         False,
-        "Give the same bits on every run; slower on some devices.",
+        "Give bit-identical results on every run; slower on some devices.",
         identity=False,
     )
     probe_labels: str = setting(
@@ -85,9 +87,7 @@ class RunConfig(Settings):
         choices=("labeled", "all"),
         identity=False,
     )
-    validations: int = setting(
-        20, "About how often a stage looks at the validation images.", low=1
-    )
+    validations: int = setting(20, "About how many times a stage is validated.", low=1)
     checkpoint_seconds: float = setting(
         60.0, "Seconds between checkpoints.", low=0.0, identity=False
     )

@@ -99,7 +99,7 @@ def _some(images, say_one):
 
 
 def _refuse(report, settings, file):
-    """Raises what stands against training on these images."""
+    """Refuses images that the settings do not allow to train or test on."""
     bad = report["unreadable"]
     if bad and not settings.skip_bad_images:
         named = _some(bad, lambda image: f"{image['name']} ({image['reason']})")

@@ -17,7 +17,7 @@ TIMED_STEPS = 3
 
 
 class Clock(keras.callbacks.Callback):
-    """Notes when the first step, which includes compiling, and the last one end."""
+    """Records when each step ends; the first one includes compiling."""
 
     def on_train_begin(self, logs=None):
         self.times = [time.monotonic()]
@@ -52,16 +52,16 @@ def measure(training, folder):
 
     Returns:
         Dict of `parameters`, `steps` that are left, `images_per_second`, `seconds` in
-        all, of them `first_step`, the most `memory` of the process and
+        all, of them `first_step`, the peak `memory` of the process and
         `device_memory` of a GPU, or None, and the `bytes` of a checkpoint.
     """
     model, watch = training.model, Clock()
-    model.gated = False  # nobody knows how many images will count: as if all did
+    model.gated = False  # the slowest case: all unlabelled images count
     strategy = model.distribute_strategy
     forget_peak_memory()
     with strategy.scope():
         model.optimizer.build(model.trainable_variables)
-    # What moves a teacher belongs to a step; what looks at it after an epoch does not.
+    # The callback that moves a teacher is part of a step; those that watch are not.
     moving = [c for c in training.callbacks if hasattr(c, "momentum_at")]
     model.fit(
         distributed(strategy, training.stream, 0),
@@ -95,7 +95,7 @@ def _values(variables):
 
 
 def forget_peak_memory():
-    """Counts the most memory anew from here, where the system lets one (Linux)."""
+    """Resets the peak memory of GPUs and, on Linux, of this process."""
     for device in graphics_processors():
         tf.config.experimental.reset_memory_stats(device)
     with contextlib.suppress(OSError):
@@ -103,13 +103,13 @@ def forget_peak_memory():
 
 
 def graphics_processors():
-    """Returns the names of the GPUs that this process works with."""
+    """Returns the names of the GPUs that this process uses."""
     count = len(tf.config.list_logical_devices("GPU"))
     return [f"GPU:{number}" for number in range(count)]
 
 
 def peak_device_memory():
-    """Returns the most memory that any one GPU has held, in bytes, or None."""
+    """Returns the highest peak memory of a GPU in bytes, or None without one."""
     peaks = [
         tf.config.experimental.get_memory_info(device)["peak"]
         for device in graphics_processors()
@@ -118,7 +118,7 @@ def peak_device_memory():
 
 
 def peak_memory():
-    """Returns the most memory that this process has held, in bytes (Linux)."""
+    """Returns the peak memory of this process in bytes."""
     status = pathlib.Path("/proc/self/status")
     if status.exists():
         lines = [line.split() for line in status.read_text().splitlines()]

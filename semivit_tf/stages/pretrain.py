@@ -36,7 +36,7 @@ class Pretrain(TrainingKind):
         return METHODS[settings.method].network(run, settings, _steps(settings, run))
 
     def encoder(self, run, stage):
-        """Builds the network that stays, as the method wants it."""
+        """Builds the encoder as the method needs it."""
         settings = run.settings(stage)
         return METHODS[settings.method].encoder(run, settings)
 
@@ -85,7 +85,7 @@ def _steps(settings, run):
 
 
 def evenly(indices, most):
-    """Returns at most so many indices, from everywhere among them."""
+    """Returns at most `most` of the indices, evenly spaced."""
     if len(indices) <= most:
         return indices
     return indices[np.linspace(0, len(indices) - 1, most).astype(int)]

@@ -78,7 +78,7 @@ class Run:
         keras.utils.set_random_seed(zlib.crc32(text.encode()))
 
     def train(self, training, stage):
-        """Carries out the `Training` of a stage in its folder."""
+        """Trains as the `Training` of a stage says, in its folder."""
         settings = self.config.run
         train(
             training.model,
@@ -105,13 +105,13 @@ class Run:
         return workers(self.strategy)[0] == 0
 
     def quiet(self):
-        """Returns the run without a voice."""
+        """Returns the run with a `say` that shows nothing."""
         return dataclasses.replace(self, say=lambda text: None)
 
     def compiles_by_xla(self, gated=False):
         """Returns whether a stage's steps are compiled by XLA.
 
-        Measured on CPUs: it pays for a ViT in float32, costs in bfloat16, and
+        Measured on CPUs: it speeds up a ViT in float32, slows it down in bfloat16, and
         makes depthwise convolutions dozens of times slower. It excludes running the
         student on fewer images, which saves more where the ViT is wide. Keras leaves it
         out when operations have to be deterministic, and over several devices.
@@ -122,8 +122,8 @@ class Run:
         settings = self.config.run
         if settings.xla != "auto":
             return settings.xla == "on"
-        processor = not tf.config.list_physical_devices("GPU")
-        if gated is True or (gated and processor and self.has_wide_vit()):
+        cpu = not tf.config.list_physical_devices("GPU")
+        if gated is True or (gated and cpu and self.has_wide_vit()):
             return False
         alone = settings.strategy == "none" and not settings.deterministic
         vit = find_family(self.config.backbone.backbone) == "vit"
@@ -164,7 +164,7 @@ class Run:
                 "cutmix_alpha": settings.cutmix_alpha,
             }
         rate = settings.drop_path if settings is not None else 0.0
-        # Networks made elsewhere know no drop path.
+        # Networks of other packages have no drop path.
         backbone = self.backbone(**({"drop_path": rate} if rate else {}))
         return Classifier(backbone, self.num_classes, name=name, **options)
 
@@ -185,7 +185,7 @@ class Run:
         return layer_wise_adamw(model, schedule, **{**defaults, **options})
 
     def compile(self, model, optimizer, settings, **options):
-        """Compiles a method as the run and the stage want its steps carried out."""
+        """Compiles a method with the micro-batches and the XLA of the settings."""
         model.compile(
             optimizer,
             batch_parts=settings.batch_parts,

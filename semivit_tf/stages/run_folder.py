@@ -32,7 +32,7 @@ class StageFolder:
         return (self.path / "DONE").exists()
 
     def summary(self):
-        """Returns what was said when the stage finished."""
+        """Returns what `finish` was given."""
         return json.loads((self.path / "DONE").read_text(encoding="utf-8"))
 
     def finish(self, **summary):
@@ -125,7 +125,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def opened(self, config, command):
-        """Holds the folder for this process, and removes what a killed one left."""
+        """Locks the folder, and removes the unfinished files of a killed process."""
         self.create(config, command)
         with (self.path / "config.json").open("rb") as file:
             try:
@@ -161,7 +161,7 @@ class RunFolder:
                 split.write_csv(file)
 
     def check_split(self, split):
-        """Refuses to go on when labels would be used that an earlier stage did not."""
+        """Refuses another split than that of earlier stages."""
         file = self.path / "split.csv"
         if not file.exists():
             return
