@@ -1,6 +1,5 @@
 """The command line: flags made from the settings, and errors a person can act on."""
 
-import dataclasses
 import gc
 import os
 import pathlib
@@ -10,7 +9,8 @@ import textwrap
 
 from absl import flags
 
-from semivit_tf.config.run import Config
+from semivit_tf.config import Config
+from semivit_tf.config.config import described_default
 from semivit_tf.config.settings import InputError
 
 _USAGE = """\
@@ -37,34 +37,31 @@ def define_flags():
         "flagfile", "", "File with one flag a line.", flag_values=values
     )
     flags.DEFINE_bool("help", False, "Show this help.", flag_values=values)
-    for group in Config.groups().values():
-        types = group.types()
-        for field in dataclasses.fields(group):
-            kind, _ = types[field.name]
-            _DEFINE[kind](
-                group.flag(field.name),
-                field.default,
-                field.metadata["help"],
-                flag_values=values,
-            )
+    for flag, (_, group, field) in Config.fields().items():
+        kind, _ = group.types()[field.name]
+        _DEFINE[kind](flag, field.default, field.metadata["help"], flag_values=values)
     return values
 
 
 def help_text():
-    """Returns the usage and all flags, in the order of the settings."""
-    lines = [_USAGE]
-    for group in Config.groups().values():
-        lines += ["", group.__doc__.strip().splitlines()[0]]
-        for field in dataclasses.fields(group):
-            text = field.metadata["help"]
-            if field.metadata["choices"]:
-                text += f" ({', '.join(field.metadata['choices'])})"
-            if field.default is not None:
-                text += f" [{field.default}]"
-            lines.append(f"  --{group.flag(field.name)}")
-            lines += textwrap.wrap(
-                text, 80, initial_indent=" " * 6, subsequent_indent=" " * 6
-            )
+    """Returns the usage and all flags, a method's own under the method."""
+    lines, title = [_USAGE], None
+    for flag, (name, group, field) in Config.fields().items():
+        if title != group:
+            title = group
+            text = group.__doc__.strip().splitlines()[0]
+            method = getattr(group, "name", "")
+            lines += ["", f"--{name}={method}: {text}" if method else text]
+        text = field.metadata["help"]
+        if field.metadata["choices"]:
+            text += f" ({', '.join(field.metadata['choices'])})"
+        default = described_default(name, field)
+        if default is not None:
+            text += f" [{default}]"
+        lines.append(f"  --{flag}")
+        lines += textwrap.wrap(
+            text, 80, initial_indent=" " * 6, subsequent_indent=" " * 6
+        )
     return "\n".join(lines)
 
 

@@ -4,6 +4,6 @@ Standard library only, so `python main.py --help` answers at once. The command l
 makes its flags out of these fields; nothing else knows flags.
 """
 
-from semivit_tf.config.run import Config
+from semivit_tf.config.config import Config
 
 __all__ = ["Config"]

@@ -1,15 +1,8 @@
-"""Settings of a run as a whole, and all settings together."""
+"""Settings of a run as a whole."""
 
 import dataclasses
-import json
 
 from semivit_tf.config.settings import InputError, Settings, setting
-from semivit_tf.config.stages import (
-    FinetuneConfig,
-    PretrainConfig,
-    SemiFinetuneConfig,
-)
-from semivit_tf.config.task import BackboneConfig, DataConfig
 
 STAGES = (
     "check",
@@ -140,75 +133,3 @@ class RunConfig(Settings):
                 "--steps_per_execution should be 1 with --strategy=multi_worker. "
                 f"Received: {self.steps_per_execution}"
             )
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """All settings of a run."""
-
-    data: DataConfig = DataConfig()
-    backbone: BackboneConfig | None = None
-    pretrain: PretrainConfig = PretrainConfig()
-    finetune: FinetuneConfig = FinetuneConfig()
-    semi: SemiFinetuneConfig = SemiFinetuneConfig()
-    run: RunConfig = RunConfig()
-
-    def __post_init__(self):
-        name = self.backbone.backbone if self.backbone else ""
-        needed = [
-            f"--{group.flag(field)}={value}"
-            for group in (self.finetune, self.semi)
-            for field, value in (("drop_path", 0), ("layer_decay", 1))
-            if getattr(group, field) != value
-        ]
-        if ":" in name and needed:
-            raise InputError(
-                f"--backbone={name} has no drop path and no groups of layers, so it "
-                f"needs {' '.join(needed)}"
-            )
-
-    @staticmethod
-    def groups():
-        """Returns a dict of attribute to the class of that group of settings."""
-        return {
-            "run": RunConfig,
-            "data": DataConfig,
-            "backbone": BackboneConfig,
-            "pretrain": PretrainConfig,
-            "finetune": FinetuneConfig,
-            "semi": SemiFinetuneConfig,
-        }
-
-    def flags(self, identity_only=False):
-        """Returns a flat dict of flag name to value."""
-        return {
-            group.flag(field.name): getattr(getattr(self, name), field.name)
-            for name, group in self.groups().items()
-            for field in dataclasses.fields(group)
-            if field.metadata["identity"] or not identity_only
-        }
-
-    @classmethod
-    def from_flags(cls, values):
-        """Builds the settings from a flat dict; what it leaves out has its default."""
-        unknown = set(values)
-        groups = {}
-        for name, group in cls.groups().items():
-            fields = {f.name: group.flag(f.name) for f in dataclasses.fields(group)}
-            unknown -= set(fields.values())
-            given = {
-                key: values[flag] for key, flag in fields.items() if flag in values
-            }
-            groups[name] = group(**given)
-        if unknown:
-            raise InputError(f"Unknown settings: {', '.join(sorted(unknown))}")
-        return cls(**groups)
-
-    def to_json(self):
-        """Returns the settings as a JSON text with one line a flag."""
-        return json.dumps(self.flags(), indent=2)
-
-    @classmethod
-    def from_json(cls, text):
-        """Builds the settings from what `to_json` returned."""
-        return cls.from_flags(json.loads(text))

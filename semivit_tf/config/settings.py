@@ -1,4 +1,4 @@
-"""What is a setting? A dataclass field with a sentence of help and its own check."""
+"""A setting: a dataclass field with a sentence of help and its own check."""
 
 import dataclasses
 import math
@@ -9,7 +9,17 @@ class InputError(ValueError):
     """What a person gave cannot be used; the message is one line and says why."""
 
 
-def setting(default, help, *, choices=None, low=None, high=None, identity=True):
+def setting(
+    default,
+    help,
+    *,
+    choices=None,
+    low=None,
+    high=None,
+    identity=True,
+    usual=None,
+    part=None,
+):
     """Makes a dataclass field that a flag can be made of.
 
     Args:
@@ -20,6 +30,8 @@ def setting(default, help, *, choices=None, low=None, high=None, identity=True):
         high: Optional largest number allowed.
         identity: Whether a run with another value is another run. False for settings
             that change where or how a run goes on, but not its result.
+        usual: See `method_setting`; so is the next.
+        part: Optional tuple.
     """
     metadata = {
         "help": help,
@@ -27,6 +39,8 @@ def setting(default, help, *, choices=None, low=None, high=None, identity=True):
         "low": low,
         "high": high,
         "identity": identity,
+        "usual": usual,
+        "part": part,
     }
     return dataclasses.field(default=default, metadata=metadata)
 

@@ -8,7 +8,7 @@ import dataclasses
 import math
 
 from semivit_tf.config.settings import InputError
-from semivit_tf.config.stages import BATCH_SIZES
+from semivit_tf.config.training import BATCH_SIZES
 from semivit_tf.stages.failures import input_errors
 from semivit_tf.training.distribution import check_batch_size
 
@@ -22,12 +22,15 @@ class Batch:
         available: Integer. How many there are.
         times: Integer. How many there are in a step for one of `batch_size`.
         times_flag: Name of the setting that says `times`.
+        repeats: Bool. Whether a step may show an image more than once, where it takes
+            more than there are.
     """
 
     images: str
     available: int
     times: int = 1
     times_flag: str | None = None
+    repeats: bool = False
 
 
 def fitting(most, available, replicas, parts):
@@ -68,7 +71,7 @@ def settled_settings(stage, config, data, replicas):
 
 
 def check_batches(run, stage):
-    """Refuses batches larger than the data or not divisible over the replicas."""
+    """Refuses batches that the images or the replicas cannot fill."""
     settings = run.settings(stage)
     replicas = run.strategy.num_replicas_in_sync
     for batch in stage.kind.batches(settings, run.data):
@@ -79,7 +82,7 @@ def check_batches(run, stage):
             raise InputError(
                 f"--stages={stage.name} needs {batch.images}: there are none"
             )
-        if size > batch.available:
+        if size > batch.available and not batch.repeats:
             raise InputError(
                 f"--{flag} should be at most the {batch.available} {batch.images}. "
                 f"Received: {size}"

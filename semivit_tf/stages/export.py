@@ -30,13 +30,12 @@ class Export(Kind):
 def served_weights(run, stage) -> Kept:
     """Returns the weights to serve: those of the latest stage, or of `--init_from`.
 
-    Of a stage with a teacher they are the teacher's, unless `--export_weights` says
-    otherwise.
+    They are those of the network that answers in that stage, unless `--export_weights`
+    says otherwise.
     """
     network, source = run.config.run.export_weights, starting_weights(run, stage)
     if network == "auto" and source.stage:
-        networks = run.networks(source.stage)
-        network = "teacher" if "teacher" in networks else "student"
+        network = source.stage.kind.answers(run.settings(source.stage))
     return kept_by(run, source, network)
 
 

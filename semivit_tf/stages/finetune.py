@@ -1,6 +1,7 @@
 """The kind of stage in which encoder and head learn from the labelled images."""
 
 from semivit_tf.methods.averaged_classifier import AveragedClassifier
+from semivit_tf.methods.classifier import Classifier
 from semivit_tf.methods.ema_teacher import EMATeacher
 from semivit_tf.stages.batch_sizes import Batch
 from semivit_tf.stages.starting_weights import (
@@ -18,14 +19,15 @@ class Finetune(TrainingKind):
     """Supervised fine-tuning, with a moving average of the weights if asked for."""
 
     def batches(self, settings, data):
-        return [Batch("labelled images", len(data.split.labeled))]
+        return [Batch("labelled images", len(data.split.labeled), repeats=True)]
 
     def network(self, run, stage):
-        return run.classifier(run.settings(stage))
+        settings = run.settings(stage)
+        return run.classifier(settings.drop_path, settings)
 
     def prepare(self, run, stage):
         settings = run.settings(stage)
-        steps = len(run.data.split.labeled) // settings.batch_size
+        steps = settings.steps(len(run.data.split.labeled), settings.batch_size)
         run.seed_stage(stage)
         callbacks = []
         with run.strategy.scope():
@@ -33,7 +35,8 @@ class Finetune(TrainingKind):
             if settings.ema_momentum is not None:
                 model = AveragedClassifier(model)
                 callbacks = [EMATeacher(settings.ema_momentum)]
-            run.compile(model, run.optimizer(model, settings, steps), settings)
+            optimizer = run.optimizer(model, settings, steps)
+            run.compile(model, optimizer, settings)
         return Training(
             model,
             lambda step, shard=(0, 1): run.data.labeled(
@@ -43,6 +46,7 @@ class Finetune(TrainingKind):
             steps_per_epoch=steps,
             images_per_step=settings.batch_size,
             callbacks=callbacks,
+            best=(model.answers, model.selecting_metric),
         )
 
     def load_file(self, run, stage, network):
@@ -67,10 +71,9 @@ class Finetune(TrainingKind):
         averaged = settings.ema_momentum is not None
         return ("student", "teacher") if averaged else ("student",)
 
-    def best(self, settings):
-        if settings.ema_momentum is not None:
-            return "teacher", "val_teacher_accuracy"
-        return "student", "val_accuracy"
+    def answers(self, settings):
+        averaged = settings.ema_momentum is not None
+        return (AveragedClassifier if averaged else Classifier).answers
 
     def keep(self, run, stage, model, checkpoint):
         folder = run.stage_folder(stage)

@@ -33,29 +33,32 @@ class Pretrain(TrainingKind):
                 f"--stages={stage.name} with --{settings.flag('method')}="
                 f"{settings.method} needs a ViT. Received: --backbone={name}"
             )
-        return METHODS[settings.method].network(run, settings, _steps(settings, run))
+        method, chosen = METHODS[settings.method], run.method_settings(stage)
+        return method.network(run, chosen, _steps(settings, run))
 
     def encoder(self, run, stage):
         """Builds the encoder as the method needs it."""
-        settings = run.settings(stage)
-        return METHODS[settings.method].encoder(run, settings)
+        method = METHODS[run.settings(stage).method]
+        return method.encoder(run, run.method_settings(stage))
 
     def prepare(self, run, stage):
-        settings = run.settings(stage)
+        settings, chosen = run.settings(stage), run.method_settings(stage)
         method, steps = METHODS[settings.method], _steps(settings, run)
         run.seed_stage(stage)
         with run.strategy.scope():
             model = self.network(run, stage)
-            optimizer = method.optimizer(run, settings, model, steps)
+            optimizer = method.optimizer(run, settings, chosen, model, steps)
             run.compile(model, optimizer, settings)
         return Training(
             model,
-            lambda step, shard=(0, 1): method.stream(run, settings, model, step, shard),
+            lambda step, shard=(0, 1): method.stream(
+                run, settings, chosen, model, step, shard
+            ),
             epochs=settings.epochs,
             steps_per_epoch=steps,
             images_per_step=settings.batch_size,
             callbacks=[
-                *method.callbacks(settings, steps),
+                *method.callbacks(chosen, settings.epochs * steps),
                 *watch(run, stage, model),
             ],
         )
@@ -81,7 +84,7 @@ class Pretrain(TrainingKind):
 
 
 def _steps(settings, run):
-    return len(run.data.image_indices) // settings.batch_size
+    return settings.steps(len(run.data.image_indices), settings.batch_size)
 
 
 def evenly(indices, most):

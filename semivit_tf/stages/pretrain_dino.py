@@ -7,47 +7,47 @@ from semivit_tf.stages import starting_weights
 from semivit_tf.training.schedules import Cosine, EpochRamp
 
 
-def encoder(run, settings, drop_path=0.0):
+def encoder(run, chosen, drop_path=0.0):
     """Builds the network that stays."""
     return run.backbone(
         pooling="class_token",
-        initialization=settings.dino_initialization,
+        initialization=chosen.initialization,
         drop_path=drop_path,
     )
 
 
-def network(run, settings, steps_per_epoch):
+def network(run, chosen, steps_per_epoch):
     """Builds student and teacher."""
-    backbone = encoder(run, settings, settings.dino_drop_path)
-    size = settings.dino_local_size
+    backbone = encoder(run, chosen, chosen.drop_path)
+    size = chosen.local_size
     if size and size % backbone.patch_size:
         raise InputError(
-            f"--{settings.flag('dino_local_size')} should be a multiple of the patch "
+            f"--{chosen.flag('local_size')} should be a multiple of the patch "
             f"size {backbone.patch_size}. Received: {size}"
         )
     return DINO(
         backbone,
-        outputs=settings.dino_outputs,
-        hidden_width=settings.dino_hidden_width,
-        bottleneck_width=settings.dino_bottleneck_width,
-        normalize_last_layer=settings.dino_normalize_last_layer,
-        student_temperature=settings.dino_student_temperature,
+        outputs=chosen.outputs,
+        hidden_width=chosen.hidden_width,
+        bottleneck_width=chosen.bottleneck_width,
+        normalize_last_layer=chosen.normalize_last_layer,
+        student_temperature=chosen.student_temperature,
         teacher_temperature=EpochRamp(
-            settings.dino_warmup_teacher_temperature,
-            settings.dino_teacher_temperature,
-            settings.dino_temperature_warmup_epochs,
+            chosen.warmup_teacher_temperature,
+            chosen.teacher_temperature,
+            chosen.temperature_warmup_epochs,
             steps_per_epoch,
         ),
-        center_momentum=settings.dino_center_momentum,
-        frozen_updates=settings.dino_frozen_epochs * steps_per_epoch,
+        center_momentum=chosen.center_momentum,
+        frozen_updates=chosen.frozen_epochs * steps_per_epoch,
     )
 
 
-def optimizer(run, settings, model, steps_per_epoch):
+def optimizer(run, settings, chosen, model, steps_per_epoch):
     """Builds the optimizer, whose weight decay grows."""
     decay = Cosine(
         settings.weight_decay,
-        settings.dino_weight_decay_end,
+        chosen.weight_decay_end,
         settings.epochs * steps_per_epoch,
     )
     return run.optimizer(
@@ -56,29 +56,28 @@ def optimizer(run, settings, model, steps_per_epoch):
         steps_per_epoch,
         weight_decay=decay,
         undecayed=(),
-        clipnorm=settings.dino_clip_norm or None,  # of each weight's
+        clipnorm=chosen.clip_norm or None,  # of each weight's
         global_clipnorm=None,
     )
 
 
-def stream(run, settings, model, step, shard):
+def stream(run, settings, chosen, model, step, shard):
     """Streams a worker's crops from a step on."""
     patch_size = model.student_backbone.patch_size
     return run.data.crops(
         settings.batch_size,
-        settings.dino_local_crops,
+        chosen.local_crops,
         step,
         shard,
-        family=settings.dino_crops,
-        local_size=settings.dino_local_size or run.data.local_size(patch_size),
-        split=settings.dino_split,
+        family=chosen.crops,
+        local_size=chosen.local_size or run.data.local_size(patch_size),
+        split=chosen.split,
     )
 
 
-def callbacks(settings, steps_per_epoch):
+def callbacks(chosen, steps):
     """Returns the callback that moves the teacher."""
-    steps = settings.epochs * steps_per_epoch
-    return [EMATeacher(Cosine(settings.dino_teacher_momentum, 1.0, steps))]
+    return [EMATeacher(Cosine(chosen.teacher_momentum, 1.0, steps))]
 
 
 def load_file(run, model):

@@ -5,41 +5,41 @@ from semivit_tf.methods.mae import MAE
 from semivit_tf.stages import starting_weights
 
 
-def encoder(run, settings):
+def encoder(run, chosen):
     """Builds the network that stays: a ViT with the positions and kernels of MAE."""
     return run.backbone(position_embedding="sincos", initialization="xavier_uniform")
 
 
-def network(run, settings, steps_per_epoch):
+def network(run, chosen, steps_per_epoch):
     """Builds the masked autoencoder."""
     model = MAE(
-        encoder(run, settings),
-        mask_ratio=settings.mask_ratio,
-        decoder_width=settings.decoder_width,
-        decoder_depth=settings.decoder_depth,
-        decoder_heads=settings.decoder_heads,
-        normalize_targets=settings.normalize_targets,
+        encoder(run, chosen),
+        mask_ratio=chosen.mask_ratio,
+        decoder_width=chosen.decoder_width,
+        decoder_depth=chosen.decoder_depth,
+        decoder_heads=chosen.decoder_heads,
+        normalize_targets=chosen.normalize_targets,
     )
     tokens = model.autoencoder.tokens
     if model.autoencoder.visible == tokens:
         raise InputError(
-            f"--{settings.flag('mask_ratio')} should hide some of {tokens} patches. "
-            f"Received: {settings.mask_ratio}"
+            f"--{chosen.flag('mask_ratio')} should hide some of {tokens} patches. "
+            f"Received: {chosen.mask_ratio}"
         )
     return model
 
 
-def optimizer(run, settings, model, steps_per_epoch):
+def optimizer(run, settings, chosen, model, steps_per_epoch):
     """Builds the optimizer."""
-    return run.optimizer(model, settings, steps_per_epoch, beta_2=0.95, undecayed=())
+    return run.optimizer(model, settings, steps_per_epoch, undecayed=())
 
 
-def stream(run, settings, model, step, shard):
+def stream(run, settings, chosen, model, step, shard):
     """Streams a worker's images from a step on."""
     return run.data.images(settings.batch_size, step, shard)
 
 
-def callbacks(settings, steps_per_epoch):
+def callbacks(chosen, steps):
     """Returns the callbacks that the method needs: none."""
     return []
 

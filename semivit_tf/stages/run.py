@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from semivit_tf.backbones import create_backbone, find_family
 from semivit_tf.backbones.vit import VIT_SIZES
-from semivit_tf.config.run import Config
+from semivit_tf.config import Config
 from semivit_tf.data.dataset import Dataset
 from semivit_tf.methods.classifier import Classifier
 from semivit_tf.stages.batch_sizes import settled_settings
@@ -60,6 +60,10 @@ class Run:
         replicas = self.strategy.num_replicas_in_sync
         return settled_settings(stage, self.config, self.data, replicas)
 
+    def method_settings(self, stage):
+        """Returns the settings of the method that a stage's settings choose."""
+        return getattr(self.config, f"{stage.settings}_method")
+
     def stage_folder(self, stage) -> StageFolder:
         """Returns the folder of a stage."""
         return self.folder.stage(stage.name)
@@ -93,7 +97,7 @@ class Run:
             checkpoint_seconds=settings.checkpoint_seconds,
             checkpoint_steps=settings.checkpoint_steps,
             keep_checkpoints=settings.keep_checkpoints,
-            best=stage.kind.best(self.settings(stage)),
+            best=training.best,
             callbacks=training.callbacks,
         )
 
@@ -154,18 +158,24 @@ class Run:
             },
         )
 
-    def classifier(self, settings=None, name="student"):
-        """Builds the classifier of a labelled stage, or a bare one to predict with."""
+    def classifier(self, drop_path=0.0, learning=None, name="student"):
+        """Builds the classifier of a labelled stage, or a bare one to predict with.
+
+        Args:
+            drop_path: Float.
+            learning: Optional settings that say how labelled images are smoothed and
+                mixed.
+            name: String.
+        """
         options = {}
-        if settings is not None:
+        if learning is not None:
             options = {
-                "label_smoothing": settings.label_smoothing,
-                "mixup_alpha": settings.mixup_alpha,
-                "cutmix_alpha": settings.cutmix_alpha,
+                "label_smoothing": learning.label_smoothing,
+                "mixup_alpha": learning.mixup_alpha,
+                "cutmix_alpha": learning.cutmix_alpha,
             }
-        rate = settings.drop_path if settings is not None else 0.0
         # Networks of other packages have no drop path.
-        backbone = self.backbone(**({"drop_path": rate} if rate else {}))
+        backbone = self.backbone(**({"drop_path": drop_path} if drop_path else {}))
         return Classifier(backbone, self.num_classes, name=name, **options)
 
     def optimizer(self, model, settings, steps_per_epoch, **options):
@@ -177,9 +187,9 @@ class Run:
             minimum=settings.minimum_learning_rate,
         )
         defaults = {
-            "beta_2": getattr(settings, "beta_2", 0.999),
+            "beta_2": settings.beta_2,
             "global_clipnorm": settings.clip_norm,
-            "layer_decay": getattr(settings, "layer_decay", 1.0),
+            "layer_decay": settings.layer_decay,
             "weight_decay": settings.weight_decay,
         }
         return layer_wise_adamw(model, schedule, **{**defaults, **options})

@@ -9,7 +9,7 @@ import platform
 import tempfile
 from importlib import metadata
 
-from semivit_tf.config.run import Config
+from semivit_tf.config import Config
 from semivit_tf.config.settings import InputError
 from semivit_tf.whole_file import forget_unfinished, open_whole
 

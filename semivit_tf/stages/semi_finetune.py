@@ -2,7 +2,9 @@
 
 from semivit_tf.methods.ema_teacher import EMATeacher
 from semivit_tf.methods.gating import reason_for_all_rows
-from semivit_tf.methods.semi_vit import SemiViT
+from semivit_tf.methods.mixings import MIXINGS
+from semivit_tf.methods.selections import SELECTIONS
+from semivit_tf.methods.semi_methods import SEMI_METHODS
 from semivit_tf.stages.batch_sizes import Batch
 from semivit_tf.stages.starting_weights import (
     follow_student,
@@ -11,19 +13,33 @@ from semivit_tf.stages.starting_weights import (
     starting_weights,
 )
 from semivit_tf.stages.training import Training, TrainingKind
-from semivit_tf.training.schedules import Cosine
+from semivit_tf.training.schedules import Cosine, Ramp
 from semivit_tf.training.weight_files import save_weights
 
 _GATED = {"auto": "auto", "on": True, "off": False}
 
 
-def semi_method(settings, student):
-    """Builds the method that the settings choose around a student."""
-    return SemiViT(
+def semi_method(settings, student, steps):
+    """Builds the method that the settings are of, around a student.
+
+    Args:
+        settings: Settings of a method.
+        student: `Classifier`.
+        steps: Integer. Of the whole stage.
+    """
+    weight = settings.unlabeled_weight
+    if settings.unlabeled_ramp:
+        weight = Ramp(weight, round(settings.unlabeled_ramp * steps))
+    return SEMI_METHODS[settings.name](
         student,
-        threshold=settings.threshold,
-        cutmix_probability=settings.cutmix_probability,
-        unlabeled_weight=settings.unlabeled_weight,
+        labeler=settings.labeler,
+        selection=SELECTIONS[settings.selection](**settings.of_part("selection")),
+        mixing=MIXINGS[settings.mixing](**settings.of_part("mixing")),
+        unlabeled_weight=weight,
+        label_smoothing=settings.label_smoothing,
+        mixup_alpha=settings.mixup_alpha,
+        cutmix_alpha=settings.cutmix_alpha,
+        **settings.own(),
     )
 
 
@@ -34,13 +50,16 @@ def _unlabeled_batch_size(settings):
 class SemiFinetune(TrainingKind):
     """Semi-supervised fine-tuning of a student and its teacher."""
 
+    def from_scratch(self, settings):
+        return settings.from_scratch
+
     def needs_weights(self, settings):
-        return True
+        return not settings.from_scratch
 
     def batches(self, settings, data):
         times = settings.unlabeled_per_labeled
         return [
-            Batch("labelled images", len(data.split.labeled)),
+            Batch("labelled images", len(data.split.labeled), repeats=True),
             Batch(
                 "unlabelled images",
                 len(data.unlabeled_indices),
@@ -51,7 +70,7 @@ class SemiFinetune(TrainingKind):
 
     def network(self, run, stage):
         settings = run.settings(stage)
-        student = run.classifier(settings)
+        student = run.classifier(settings.drop_path, run.method_settings(stage))
         if settings.gated == "on":
             strategy = type(run.strategy).__name__
             reason = reason_for_all_rows(student, run.compiles_by_xla(True), strategy)
@@ -61,17 +80,19 @@ class SemiFinetune(TrainingKind):
         return student
 
     def prepare(self, run, stage):
-        settings = run.settings(stage)
+        settings, chosen = run.settings(stage), run.method_settings(stage)
         unlabeled = _unlabeled_batch_size(settings)
-        steps = run.data.steps_per_epoch(unlabeled)
-        momentum = settings.ema_momentum
-        if settings.ema_schedule == "cosine":
-            momentum = Cosine(momentum, 1.0, settings.epochs * steps)
+        steps = settings.steps(len(run.data.unlabeled_indices), unlabeled)
         run.seed_stage(stage)
         with run.strategy.scope():
-            model = semi_method(settings, self.network(run, stage))
+            model = semi_method(
+                chosen, self.network(run, stage), settings.epochs * steps
+            )
             optimizer = run.optimizer(model, settings, steps)
             run.compile(model, optimizer, settings, gated=_GATED[settings.gated])
+        momentum = chosen.ema_momentum
+        if chosen.ema_schedule == "cosine":
+            momentum = Cosine(momentum, 1.0, settings.epochs * steps)
         return Training(
             model,
             lambda step, shard=(0, 1): run.data.semi_supervised(
@@ -79,12 +100,15 @@ class SemiFinetune(TrainingKind):
                 settings.unlabeled_per_labeled,
                 step,
                 shard,
+                unlabeled_views=model.unlabeled_views,
+                labeled_view=chosen.labeled_view,
                 erasing=settings.erasing,
             ),
             epochs=settings.epochs,
             steps_per_epoch=steps,
             images_per_step=settings.batch_size + unlabeled,
             callbacks=[EMATeacher(momentum)],
+            best=(model.answers, model.selecting_metric),
         )
 
     def load_file(self, run, stage, network):
@@ -94,15 +118,15 @@ class SemiFinetune(TrainingKind):
         source = starting_weights(run, stage)
         if source.stage:
             load_classifier(run, source.stage, model)
-        else:
+        elif source.file:
             self.load_file(run, stage, model.student)
             follow_student(model)
 
     def networks(self, settings):
         return ("student", "teacher")
 
-    def best(self, settings):
-        return "teacher", "val_teacher_accuracy"
+    def answers(self, settings):
+        return SEMI_METHODS[settings.method].answers
 
     def keep(self, run, stage, model, checkpoint):
         folder = run.stage_folder(stage)

@@ -22,6 +22,10 @@ class Kind:
         """Returns whether the stage cannot start from scratch."""
         return False
 
+    def from_scratch(self, settings) -> bool:
+        """Returns whether the stage is told to start from scratch."""
+        return False
+
     def check(self, run, stage) -> None:
         """Refuses what cannot work, before anything is run or written."""
 

@@ -1,5 +1,6 @@
 """Which weights a stage starts from.
 
+0. Nothing, if its settings say so.
 1. The latest stage of its `starts_from` that is asked for or finished.
 2. The file of `--init_from`, for the first stage that trains: nothing it could follow,
    directly or through others, is asked for or finished. Where nothing trains at all,
@@ -41,6 +42,9 @@ def starting_weights(run, stage) -> Source:
     Before the run it is where the stage will start, since what is asked for is finished
     by then.
     """
+    # 0. Nothing.
+    if stage.kind.from_scratch(run.settings(stage)):
+        return Source()
     # 1. The latest stage.
     there = _there(run, stage.starts_from)
     if there:
@@ -91,7 +95,7 @@ def chosen_checkpoint(run, stage) -> str:
     folder = run.stage_folder(stage)
     if folder.done:
         return "best" if folder.has_best else "last"
-    compared = stage.kind.best(run.settings(stage)) is not None
+    compared = stage.kind.answers(run.settings(stage)) is not None
     return "best" if compared and len(run.data.split.validation) else "last"
 
 

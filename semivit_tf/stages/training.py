@@ -16,7 +16,9 @@ from semivit_tf.training.checkpoints import Checkpoints
 class Training:
     """A compiled method, where its batches come from, and for how long.
 
-    `images_per_step` counts all images of a step, with and without labels.
+    `images_per_step` counts all images of a step, with and without labels. `best` is
+    the name of the network that answers, and its metric on validation images, by which
+    epochs are compared.
     """
 
     model: keras.Model
@@ -25,6 +27,7 @@ class Training:
     steps_per_epoch: int
     images_per_step: int
     callbacks: Sequence = ()
+    best: tuple[str, str] | None = None
 
 
 class TrainingKind(Kind):
@@ -69,10 +72,10 @@ class TrainingKind(Kind):
         """Returns the names of the networks that `keep` writes."""
         raise NotImplementedError
 
-    def best(self, settings) -> tuple[str, str] | None:
-        """Returns the network that answers, and its metric on validation images.
+    def answers(self, settings) -> str | None:
+        """Returns which of the networks answers: a method with labels knows it.
 
-        None: there is nothing by which epochs are compared.
+        None: none does, and there is nothing by which epochs are compared.
         """
         return None
 
@@ -107,7 +110,7 @@ class TrainingKind(Kind):
     def finish(self, run, stage, training):
         """Keeps the last and the best weights, and marks the stage as finished."""
         self.keep(run, stage, training.model, "last")
-        best = self.load_best(run, stage, training.model)
+        best = self.load_best(run, stage, training)
         if best:
             self.keep(run, stage, training.model, "best")
         run.stage_folder(stage).finish(
@@ -117,20 +120,19 @@ class TrainingKind(Kind):
             **({"best": best} if best else {}),
         )
 
-    def load_best(self, run, stage, model):
+    def load_best(self, run, stage, training):
         """Gives the model its weights of the best epoch on validation images.
 
         Returns:
             Dict of the `epoch`, the `metric` and its `value`, or None where no epoch
             was compared.
         """
-        chosen = self.best(run.settings(stage))
-        if chosen is None:
+        if training.best is None:
             return None
-        name, metric = chosen
+        name, metric = training.best
         checkpoints = Checkpoints(run.stage_folder(stage).checkpoints)
         with run.strategy.scope():
-            found = checkpoints.load_best(model, name)
+            found = checkpoints.load_best(training.model, name)
         if found is None:
             return None
         return {"epoch": found["epoch"], "metric": metric, "value": found["value"]}

@@ -151,15 +151,16 @@ def test_mae_is_trained_as_published(size):
     assert float(rate(40 * 312)) == pytest.approx(2.4e-3, rel=1e-6)
     assert float(rate(20 * 312)) == pytest.approx(1.2e-3, rel=1e-6)
     assert float(rate(249_600)) == pytest.approx(0.0, abs=1e-9)
-    decoder = (settings.decoder_width, settings.decoder_depth, settings.decoder_heads)
-    assert decoder == (512, 8, 16) and settings.normalize_targets
-    assert (settings.mask_ratio, settings.weight_decay) == (0.75, 0.05)
+    chosen = config.pretrain_method
+    decoder = (chosen.decoder_width, chosen.decoder_depth, chosen.decoder_heads)
+    assert decoder == (512, 8, 16) and chosen.normalize_targets
+    assert (chosen.mask_ratio, settings.weight_decay) == (0.75, 0.05)
     tokens = {"base": 196, "large": 196, "huge": 256}[size]
     name = config.backbone.backbone
     patch = int(name.rpartition("patch")[2])
     assert (224 // patch) ** 2 == tokens
     network = small_vit()
-    optimizer = pretrain_mae.optimizer(run_of(config), settings, network, steps)
+    optimizer = pretrain_mae.optimizer(run_of(config), settings, chosen, network, steps)
     assert (optimizer.beta_1, optimizer.beta_2) == (0.9, 0.95)
     assert optimizer.weight_decay == 0.05 and set(optimizer.scales) == {1.0}
     named = zip(network.trainable_variables, optimizer.decayed, strict=True)
@@ -192,17 +193,18 @@ def test_mae_is_fine_tuned_as_published(size):
 
 
 def test_dino_is_trained_as_published():
-    settings = config_of("imagenet_dino_vit_small.flags").pretrain
+    config = config_of("imagenet_dino_vit_small.flags")
+    settings, chosen = config.pretrain, config.pretrain_method
     steps, rate = schedule(settings)
     assert steps == 2502
     assert float(rate(10 * steps)) == pytest.approx(1e-3, rel=1e-6)
     assert float(rate(100 * steps)) == pytest.approx(1e-6, rel=1e-3)
-    assert (settings.dino_outputs, settings.dino_hidden_width) == (65536, 2048)
-    assert (settings.dino_bottleneck_width, settings.dino_local_crops) == (256, 8)
-    assert (settings.weight_decay, settings.dino_weight_decay_end) == (0.04, 0.4)
-    assert (settings.dino_teacher_momentum, settings.dino_clip_norm) == (0.996, 3.0)
-    assert (settings.dino_frozen_epochs, settings.dino_drop_path) == (1, 0.1)
-    assert (settings.dino_student_temperature, settings.dino_teacher_temperature) == (
+    assert (chosen.outputs, chosen.hidden_width) == (65536, 2048)
+    assert (chosen.bottleneck_width, chosen.local_crops) == (256, 8)
+    assert (settings.weight_decay, chosen.weight_decay_end) == (0.04, 0.4)
+    assert (chosen.teacher_momentum, chosen.clip_norm) == (0.996, 3.0)
+    assert (chosen.frozen_epochs, chosen.drop_path) == (1, 0.1)
+    assert (chosen.student_temperature, chosen.teacher_temperature) == (
         0.1,
         0.04,
     )
@@ -281,9 +283,19 @@ def test_semi_vit_is_trained_as_published(name):
     finetune, semi, threshold = SEMI_VIT[name]
     labeled = round(IMAGENET * config.data.label_fraction)
     unlabeled_batch = config.semi.batch_size * config.semi.unlabeled_per_labeled
-    for settings, expected, steps in (
-        (config.finetune, finetune, labeled // config.finetune.batch_size),
-        (config.semi, semi, (IMAGENET - labeled) // unlabeled_batch),
+    for settings, learning, expected, steps in (
+        (
+            config.finetune,
+            config.finetune,
+            finetune,
+            labeled // config.finetune.batch_size,
+        ),
+        (
+            config.semi,
+            config.semi_method,
+            semi,
+            (IMAGENET - labeled) // unlabeled_batch,
+        ),
     ):
         peak = scaled_learning_rate(settings.base_learning_rate, settings.batch_size)
         assert (
@@ -294,14 +306,17 @@ def test_semi_vit_is_trained_as_published(name):
             settings.layer_decay,
             settings.drop_path,
             settings.erasing,
-            settings.mixup_alpha,
+            learning.mixup_alpha,
         ) == expected
-        assert settings.cutmix_alpha == (1.0 if settings.mixup_alpha else 0.0)
+        assert learning.cutmix_alpha == (1.0 if learning.mixup_alpha else 0.0)
         assert settings.minimum_learning_rate == 1e-6
-        assert settings.label_smoothing == 0.1
-    assert config.semi.threshold == threshold
-    assert config.semi.cutmix_probability == 0.5  # of pseudo mixup, in every row
-    assert (config.semi.ema_momentum, config.semi.ema_schedule) == (0.9999, "constant")
+        assert learning.label_smoothing == 0.1
+    assert config.semi_method.threshold == threshold
+    assert config.semi_method.cutmix_probability == 0.5  # of pseudo mixup, in every row
+    assert (config.semi_method.ema_momentum, config.semi_method.ema_schedule) == (
+        0.9999,
+        "constant",
+    )
 
 
 def test_what_single_rows_of_semi_vit_have_of_their_own():
@@ -318,8 +333,9 @@ def test_what_single_rows_of_semi_vit_have_of_their_own():
     assert (scratch.finetune.beta_2, scratch.finetune.weight_decay) == (0.95, 0.3)
     assert scratch.backbone.position_embedding == "sincos"
     assert scratch.finetune.warmup_epochs == 50
-    convnext = of("convnext_tiny_10pct_scratch").semi
-    assert (convnext.unlabeled_weight, convnext.warmup_epochs) == (10.0, 10.0)
+    convnext = of("convnext_tiny_10pct_scratch")
+    assert convnext.semi_method.unlabeled_weight == 10.0
+    assert convnext.semi.warmup_epochs == 10.0
     assert of("vit_huge_10pct").semi.batch_parts == 2
     assert VIT_SIZES["vit_huge_patch14"]["pooling"] == "class_token"
 
@@ -428,7 +444,7 @@ def test_layers_of_a_recipe_learn_as_published(name):
         peak = stage.base_learning_rate
         assert rates == pytest.approx([peak / 2, peak], rel=1e-6)
     if semi is not None:
-        assert config.semi.unlabeled_weight == unlabeled_weight
+        assert config.semi_method.unlabeled_weight == unlabeled_weight
 
 
 FINE_GRAINED = {
@@ -461,7 +477,7 @@ def test_fine_grained_recipes_mean_what_they_say(name):
     for settings, peak in ((config.finetune, finetune), (config.semi, semi)):
         rate = scaled_learning_rate(settings.base_learning_rate, settings.batch_size)
         assert rate == pytest.approx(peak, rel=1e-9)
-    assert config.semi.threshold == threshold
+    assert config.semi_method.threshold == threshold
     assert (config.finetune.layer_decay, config.semi.layer_decay) == (0.65, 0.75)
     published = config_of(f"imagenet_{name[name.index('semi') :]}.flags")
     own = {"base_learning_rate", "batch_size", "ema_momentum"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from semivit_tf.config.run import Config
+from semivit_tf.config import Config
 from semivit_tf.config.settings import InputError
 from semivit_tf.config.task import BackboneConfig
 

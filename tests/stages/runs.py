@@ -3,7 +3,7 @@
 import pathlib
 
 from semivit_tf.cli import main
-from semivit_tf.config.run import Config
+from semivit_tf.config import Config
 from semivit_tf.stages.pipeline import prepare
 
 ROOT = pathlib.Path(__file__).parents[2]

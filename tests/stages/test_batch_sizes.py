@@ -2,7 +2,7 @@
 
 import pytest
 
-from semivit_tf.config.run import Config
+from semivit_tf.config import Config
 from semivit_tf.data.dataset import load_dataset
 from semivit_tf.stages.batch_sizes import fitting, settled_settings
 from semivit_tf.stages.table import PIPELINES

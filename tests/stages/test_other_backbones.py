@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from semivit_tf.cli import main
-from semivit_tf.config.run import Config
+from semivit_tf.config import Config
 from semivit_tf.stages.run import Run
 from semivit_tf.training.weight_files import read_arrays
 from tests.methods.small import hub_preset

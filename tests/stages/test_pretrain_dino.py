@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from semivit_tf.config.run import Config
+from semivit_tf.config import Config
 from semivit_tf.stages import pretrain_dino
 from semivit_tf.training.checkpoints import SaveCheckpoints
 from semivit_tf.training.weight_files import save_weights
@@ -61,8 +61,7 @@ def test_student_and_teacher_start_from_a_file(tmp_path, monkeypatch):
     """Nothing moves them: no rate, no decay, and a teacher that keeps all it has."""
     sizes = {"patch_size": 4, "width": 8, "depth": 1, "heads": 2}
     prepared_run = prepared(tmp_path / "source", **sizes)
-    settings = prepared_run.config.pretrain
-    source = pretrain_dino.encoder(prepared_run, settings)
+    source = pretrain_dino.encoder(prepared_run, prepared_run.config.pretrain_method)
     save_weights(source, tmp_path / "source.safetensors", normalized="tokens")
     seen = []
     kept = pretrain_dino.kept
@@ -138,8 +137,8 @@ def test_schedules_follow_the_flags(tmp_path):
     }
     prepared_run = prepared(tmp_path, **flags)
     steps = 1438 // 128
-    settings = prepared_run.config.pretrain
-    model = pretrain_dino.network(prepared_run, settings, steps)
+    chosen = prepared_run.config.pretrain_method
+    model = pretrain_dino.network(prepared_run, chosen, steps)
     assert model.frozen_updates == 2 * steps
     temperatures = [
         float(model.teacher_temperature(steps * epoch)) for epoch in range(6)
@@ -151,7 +150,9 @@ def test_schedules_follow_the_flags(tmp_path):
     assert model.student_backbone.drop_path == 0.1
     assert model.student_backbone.initialization == "xavier_uniform"
 
-    optimizer = pretrain_dino.optimizer(prepared_run, settings, model, steps)
+    optimizer = pretrain_dino.optimizer(
+        prepared_run, prepared_run.config.pretrain, chosen, model, steps
+    )
     rates = [float(optimizer._learning_rate(s)) for s in (0, 10 * steps, 20 * steps)]
     np.testing.assert_allclose(rates, [0, 2.5e-4, 1e-6], rtol=1e-4)  # 5e-4 * 128 / 256
     decays = [float(optimizer.weight_decay(s)) for s in (0, 10 * steps, 20 * steps)]
@@ -162,10 +163,12 @@ def test_schedules_follow_the_flags(tmp_path):
     decayed = {variable.path for variable, decays in named if decays}
     assert {"vit/class_token", "vit/positions/position_table"} <= decayed
     assert not any(path.endswith(("bias", "gamma", "beta")) for path in decayed)
-    (teacher,) = pretrain_dino.callbacks(settings, steps)
+    (teacher,) = pretrain_dino.callbacks(chosen, 20 * steps)
     momenta = [float(teacher.momentum_at(s)) for s in (0, 10 * steps, 20 * steps)]
     np.testing.assert_allclose(momenta, [0.996, 0.998, 1.0], rtol=1e-6)
-    batch = next(iter(pretrain_dino.stream(prepared_run, settings, model, 0, (0, 1))))
+    settings = prepared_run.config.pretrain
+    stream = pretrain_dino.stream(prepared_run, settings, chosen, model, 0, (0, 1))
+    batch = next(iter(stream))
     np.testing.assert_array_equal(batch["global"][:, 0], batch["global"][:, 1])
     assert batch["local"].shape == (128, 8, 4, 4, 1)  # 3.4 pixels in patches of 2
 

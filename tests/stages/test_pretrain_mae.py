@@ -80,7 +80,7 @@ def test_sizes_and_schedule_where_no_flag_says_them(default):
     assert (decoder.width, decoder.depth, decoder.heads) == (512, 8, 16)
     autoencoder = model.autoencoder
     assert (autoencoder.mask_ratio, autoencoder.visible) == (0.75, 1)
-    assert model.normalize_targets and model.backbone.drop_path == 0
+    assert autoencoder.normalize_targets and model.backbone.drop_path == 0
     assert (default.epochs, default.images_per_step) == (400, 256)
     assert default.steps_per_epoch == IMAGES // 256
     # Up in 40 epochs, half of it after half of the rest, down to nothing.

@@ -7,7 +7,8 @@ import re
 import pytest
 
 import semivit_tf
-from semivit_tf.config.run import STAGES, Config
+from semivit_tf.config import Config
+from semivit_tf.config.run import STAGES
 from semivit_tf.stages.finetune import Finetune
 from semivit_tf.stages.stage import Stage, check_pipeline
 from semivit_tf.stages.table import PIPELINES

@@ -1,0 +1,175 @@
+"""All settings of a run together, to and from flags and JSON."""
+
+import dataclasses
+import json
+
+from semivit_tf.config.finetune import FinetuneConfig
+from semivit_tf.config.methods import MethodSettings
+from semivit_tf.config.pretrain import PRETRAIN_METHODS, PretrainConfig
+from semivit_tf.config.run import RunConfig
+from semivit_tf.config.semi import SEMI_METHODS, SemiFinetuneConfig
+from semivit_tf.config.settings import InputError
+from semivit_tf.config.task import BackboneConfig, DataConfig
+
+# The settings of a stage that name its method, and the methods' own settings.
+METHODS = {
+    "pretrain_method": ("pretrain", PRETRAIN_METHODS),
+    "semi_method": ("semi", SEMI_METHODS),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """All settings of a run.
+
+    `pretrain_method` and `semi_method` are those of the methods that `pretrain.method`
+    and `semi.method` name.
+    """
+
+    data: DataConfig = DataConfig()
+    backbone: BackboneConfig | None = None
+    pretrain: PretrainConfig = PretrainConfig()
+    pretrain_method: MethodSettings | None = None
+    finetune: FinetuneConfig = FinetuneConfig()
+    semi: SemiFinetuneConfig = SemiFinetuneConfig()
+    semi_method: MethodSettings | None = None
+    run: RunConfig = RunConfig()
+
+    def __post_init__(self):
+        for name, (stage, methods) in METHODS.items():
+            method = methods[getattr(self, stage).method]
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, method())
+        self._check_foreign_network()
+
+    def _check_foreign_network(self):
+        """Refuses settings that a network from outside cannot follow."""
+        name = self.backbone.backbone if self.backbone else ""
+        needed = [
+            f"--{group.flag(field)}={value}"
+            for group in (self.finetune, self.semi)
+            for field, value in (("drop_path", 0), ("layer_decay", 1))
+            if getattr(group, field) != value
+        ]
+        if ":" in name and needed:
+            raise InputError(
+                f"--backbone={name} has no drop path and no groups of layers, so it "
+                f"needs {' '.join(needed)}"
+            )
+
+    @staticmethod
+    def groups():
+        """Returns a dict of attribute to the classes that it may be of."""
+        return {
+            "run": (RunConfig,),
+            "data": (DataConfig,),
+            "backbone": (BackboneConfig,),
+            "pretrain": (PretrainConfig,),
+            "pretrain_method": tuple(PRETRAIN_METHODS.values()),
+            "finetune": (FinetuneConfig,),
+            "semi": (SemiFinetuneConfig,),
+            "semi_method": tuple(SEMI_METHODS.values()),
+        }
+
+    @classmethod
+    def fields(cls):
+        """Returns a dict of flag to `(attribute, class, field)`, each flag once.
+
+        A field that all methods of a stage share is listed under the class that they
+        inherit it from.
+        """
+        found = {}
+        for name, classes in cls.groups().items():
+            for group in classes:
+                for field in dataclasses.fields(group):
+                    owner = _owner(group, field) if name in METHODS else group
+                    found.setdefault(group.flag(field.name), (name, owner, field))
+        return found
+
+    def flags(self, identity_only=False):
+        """Returns a flat dict of flag name to value; None where a method has it not."""
+        return {
+            flag: getattr(getattr(self, name), field.name)
+            if isinstance(getattr(self, name), owner)
+            else None
+            for flag, (name, owner, field) in self.fields().items()
+            if field.metadata["identity"] or not identity_only
+        }
+
+    @classmethod
+    def from_flags(cls, values):
+        """Builds the settings from a flat dict; what it leaves out has its default."""
+        fields = cls.fields()
+        unknown = set(values) - set(fields)
+        if unknown:
+            raise InputError(f"Unknown settings: {', '.join(sorted(unknown))}")
+        groups = {}
+        for name, (group, *others) in cls.groups().items():
+            if others:
+                group = _chosen_method(name, groups, values)
+            groups[name] = group(
+                **{
+                    field.name: values[group.flag(field.name)]
+                    for field in dataclasses.fields(group)
+                    if group.flag(field.name) in values
+                }
+            )
+        return cls(**groups)
+
+    def to_json(self):
+        """Returns the settings as a JSON text with one line a flag."""
+        return json.dumps(self.flags(), indent=2)
+
+    @classmethod
+    def from_json(cls, text):
+        """Builds the settings from what `to_json` returned."""
+        return cls.from_flags(json.loads(text))
+
+
+def described_default(name, field):
+    """Returns a field's default for the help; where methods differ, that of each.
+
+    Args:
+        name: String, the attribute of `Config` that the field belongs to.
+        field: Dataclass field.
+    """
+    if name not in METHODS:
+        return field.default
+    usual = field.metadata["usual"]
+    texts = [] if usual is None else [str(usual)]
+    for method in METHODS[name][1].values():
+        if method.default(field) != usual:
+            texts.append(f"{method.name}: {method.default(field)}")
+    return "; ".join(texts) or None
+
+
+def _owner(group, field):
+    """Returns the first class, from the base on, that has a field."""
+    return next(
+        base
+        for base in reversed(group.__mro__)
+        if field.name in getattr(base, "__dataclass_fields__", {})
+    )
+
+
+def _chosen_method(name, groups, values):
+    """Returns the settings class of the method that was chosen.
+
+    Refuses flags that only other methods of stage 3 have. Those of pre-training are
+    left aside, so that `--pretrain_method` can be changed after a flagfile.
+    """
+    stage, methods = METHODS[name]
+    chosen = methods[groups[stage].method]
+    if name != "semi_method":
+        return chosen
+    own = {chosen.flag(field.name) for field in dataclasses.fields(chosen)}
+    for method in methods.values():
+        for field in dataclasses.fields(method):
+            flag = method.flag(field.name)
+            if flag not in own and values.get(flag) is not None:
+                raise InputError(
+                    f"--{flag} is not a setting of "
+                    f"--{groups[stage].flag('method')}={chosen.name}. "
+                    f"Received: {values[flag]}"
+                )
+    return chosen

@@ -1,0 +1,119 @@
+"""Settings of stage 3 and of its methods."""
+
+import dataclasses
+
+from semivit_tf.config.methods import MethodSettings, method_setting
+from semivit_tf.config.settings import setting
+from semivit_tf.config.training import LabeledTrainingSettings, batch_size
+
+
+@dataclasses.dataclass(frozen=True)
+class SemiMethodSettings(MethodSettings):
+    """Stage 3, any method: its parts, and how they are set."""
+
+    prefix = "semi_"
+
+    labeler: str | None = method_setting(
+        "teacher",
+        "Part: whose answers to weak views are the pseudo labels.",
+        choices=("teacher", "student", "student_in_training"),
+    )
+    selection: str | None = method_setting(
+        "fixed_threshold",
+        "Part: which pseudo labels count.",
+        choices=("fixed_threshold",),
+    )
+    mixing: str | None = method_setting(
+        "none",
+        "Part: how unlabelled images are mixed.",
+        choices=("none", "probabilistic"),
+    )
+    threshold: float | None = method_setting(
+        0.95,
+        "Confidence from which a pseudo label is used.",
+        part=("selection", "fixed_threshold"),
+        low=0.0,
+    )
+    cutmix_probability: float | None = method_setting(
+        0.5,
+        "Share of cutmix, not mixup, on unlabelled images.",
+        part=("mixing", "probabilistic"),
+        low=0.0,
+        high=1.0,
+    )
+    unlabeled_weight: float | None = method_setting(
+        1.0, "Weight of the unlabelled loss.", low=0.0
+    )
+    unlabeled_ramp: float | None = method_setting(
+        0.0,
+        "Share of the stage over which that weight grows from 0.",
+        low=0.0,
+        high=1.0,
+    )
+    labeled_view: str | None = method_setting(
+        "weak",
+        "Which view of labelled images is learned: the strong one, called labeled, or "
+        "the weak one.",
+        choices=("labeled", "weak"),
+    )
+    label_smoothing: float | None = method_setting(0.0, "Label smoothing.", low=0.0)
+    mixup_alpha: float | None = method_setting(
+        0.0, "Mixup of labelled images; 0 is off.", low=0.0
+    )
+    cutmix_alpha: float | None = method_setting(
+        0.0, "Cutmix of labelled images; 0 is off.", low=0.0
+    )
+    ema_momentum: float | None = method_setting(
+        0.999,
+        "Momentum of the teacher; its memory is 1 / (1 - it).",
+        low=0.0,
+        high=1.0,
+    )
+    ema_schedule: str | None = method_setting(
+        "constant", "Momentum over the run.", choices=("constant", "cosine")
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class SemiViTSettings(SemiMethodSettings):
+    """Semi-ViT, as published."""
+
+    name = "semi_vit"
+    defaults = {
+        "mixing": "probabilistic",
+        "threshold": 0.6,
+        "unlabeled_weight": 5.0,
+        "labeled_view": "labeled",
+        "label_smoothing": 0.1,
+        "mixup_alpha": 0.8,
+        "cutmix_alpha": 1.0,
+        "ema_momentum": 0.9999,
+    }
+
+
+SEMI_METHODS = {method.name: method for method in (SemiViTSettings,)}
+
+
+@dataclasses.dataclass(frozen=True)
+class SemiFinetuneConfig(LabeledTrainingSettings):
+    """Stage 3: learn from labelled and unlabelled images."""
+
+    prefix = "semi_"
+
+    method: str = setting("semi_vit", "Method.", choices=tuple(SEMI_METHODS))
+    epochs: int = setting(100, "Passes over the unlabelled images.", low=1)
+    batch_size: int | None = batch_size("semi", "Labelled images in a step")
+    base_learning_rate: float = setting(
+        1e-3, "Peak learning rate for 256 labelled images.", low=0.0
+    )
+    unlabeled_per_labeled: int = setting(
+        5, "Unlabelled images for each labelled one.", low=1
+    )
+    from_scratch: bool = setting(
+        False, "Start from an untrained network, not from stage 2."
+    )
+    gated: str = setting(
+        "auto",
+        "Run the student only on unlabelled images that count; auto: where it may be.",
+        choices=("auto", "on", "off"),
+    )
