@@ -14,6 +14,7 @@ _PUBLIC = {
     "ConvNeXt": "semivit_tf.backbones.convnext",
     "DINO": "semivit_tf.methods.dino",
     "EMATeacher": "semivit_tf.methods.ema_teacher",
+    "FixMatch": "semivit_tf.methods.fixmatch",
     "MAE": "semivit_tf.methods.mae",
     "SemiViT": "semivit_tf.methods.semi_vit",
     "ViT": "semivit_tf.backbones.vit",

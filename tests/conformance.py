@@ -27,6 +27,7 @@ from semivit_tf.layers.weight_normalized_dense import WeightNormalizedDense
 from semivit_tf.methods.averaged_classifier import AveragedClassifier
 from semivit_tf.methods.classifier import Classifier
 from semivit_tf.methods.dino import DINO
+from semivit_tf.methods.fixmatch import FixMatch
 from semivit_tf.methods.mae import MAE
 from semivit_tf.methods.masked_autoencoder import MaskedAutoencoder
 from semivit_tf.methods.mixings.no_mixing import NoMixing
@@ -120,6 +121,7 @@ METHODS = [
         (IMAGES,),
         crop_batch(),
     ),
+    Row(lambda: FixMatch(small_vit(), 3, threshold=0.3), (IMAGES,), semi_batch(4, 12)),
     Row(lambda: MAE(small_vit(), mask_ratio=0.5, **DECODER), (IMAGES,), IMAGES),
     Row(lambda: SemiSupervised(small_vit(), 3), (IMAGES,), semi_batch(4, 12)),
     Row(lambda: SemiViT(small_vit(), 3, threshold=0.0), (IMAGES,), semi_batch(4, 12)),

@@ -91,7 +91,15 @@ class SemiViTSettings(SemiMethodSettings):
     }
 
 
-SEMI_METHODS = {method.name: method for method in (SemiViTSettings,)}
+@dataclasses.dataclass(frozen=True)
+class FixMatchSettings(SemiMethodSettings):
+    """FixMatch, as published for small images."""
+
+    name = "fixmatch"
+    defaults = {"labeler": "student_in_training"}
+
+
+SEMI_METHODS = {method.name: method for method in (SemiViTSettings, FixMatchSettings)}
 
 
 @dataclasses.dataclass(frozen=True)
