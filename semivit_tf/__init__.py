@@ -15,6 +15,7 @@ _PUBLIC = {
     "DINO": "semivit_tf.methods.dino",
     "EMATeacher": "semivit_tf.methods.ema_teacher",
     "FixMatch": "semivit_tf.methods.fixmatch",
+    "FreeMatch": "semivit_tf.methods.freematch",
     "MAE": "semivit_tf.methods.mae",
     "SemiViT": "semivit_tf.methods.semi_vit",
     "ViT": "semivit_tf.backbones.vit",

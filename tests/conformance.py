@@ -28,12 +28,16 @@ from semivit_tf.methods.averaged_classifier import AveragedClassifier
 from semivit_tf.methods.classifier import Classifier
 from semivit_tf.methods.dino import DINO
 from semivit_tf.methods.fixmatch import FixMatch
+from semivit_tf.methods.freematch import FreeMatch
 from semivit_tf.methods.mae import MAE
 from semivit_tf.methods.masked_autoencoder import MaskedAutoencoder
 from semivit_tf.methods.mixings.no_mixing import NoMixing
 from semivit_tf.methods.mixings.probabilistic_mixing import ProbabilisticMixing
 from semivit_tf.methods.projected_backbone import ProjectedBackbone
 from semivit_tf.methods.selections.fixed_threshold import FixedThreshold
+from semivit_tf.methods.selections.self_adaptive_threshold import (
+    SelfAdaptiveThreshold,
+)
 from semivit_tf.methods.semi_supervised import SemiSupervised
 from semivit_tf.methods.semi_vit import SemiViT
 from tests.methods.small import crop_batch, semi_batch, small_convnext, small_vit
@@ -97,7 +101,10 @@ LAYERS = [
     ),
 ]
 # These stay in float32 and are called once for each batch.
-SELECTIONS = [Row(lambda: FixedThreshold(0.5), (PROBABILITIES,))]
+SELECTIONS = [
+    Row(lambda: FixedThreshold(0.5), (PROBABILITIES,)),
+    Row(lambda: SelfAdaptiveThreshold(0.9), (PROBABILITIES,)),
+]
 MIXINGS = [NoMixing(), ProbabilisticMixing(0.3)]
 BACKBONES = [
     Row(adapted_network, (IMAGES,)),
@@ -122,9 +129,10 @@ METHODS = [
         crop_batch(),
     ),
     Row(lambda: FixMatch(small_vit(), 3, threshold=0.3), (IMAGES,), semi_batch(4, 12)),
+    Row(lambda: FreeMatch(small_vit(), 3), (IMAGES,), semi_batch(4, 12)),
     Row(lambda: MAE(small_vit(), mask_ratio=0.5, **DECODER), (IMAGES,), IMAGES),
     Row(lambda: SemiSupervised(small_vit(), 3), (IMAGES,), semi_batch(4, 12)),
     Row(lambda: SemiViT(small_vit(), 3, threshold=0.0), (IMAGES,), semi_batch(4, 12)),
 ]
 # Bases of methods, which are not used by themselves.
-ABSTRACT = {"Method", "ReplicatedFit", "LabeledMethod"}
+ABSTRACT = {"Method", "ReplicatedFit", "LabeledMethod", "ConsistencyMethod"}

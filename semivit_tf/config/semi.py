@@ -21,7 +21,7 @@ class SemiMethodSettings(MethodSettings):
     selection: str | None = method_setting(
         "fixed_threshold",
         "Part: which pseudo labels count.",
-        choices=("fixed_threshold",),
+        choices=("fixed_threshold", "self_adaptive_threshold"),
     )
     mixing: str | None = method_setting(
         "none",
@@ -33,6 +33,13 @@ class SemiMethodSettings(MethodSettings):
         "Confidence from which a pseudo label is used.",
         part=("selection", "fixed_threshold"),
         low=0.0,
+    )
+    threshold_momentum: float | None = method_setting(
+        0.999,
+        "Momentum of the running means that thresholds are made of.",
+        part=("selection", "self_adaptive_threshold"),
+        low=0.0,
+        high=1.0,
     )
     cutmix_probability: float | None = method_setting(
         0.5,
@@ -99,7 +106,25 @@ class FixMatchSettings(SemiMethodSettings):
     defaults = {"labeler": "student_in_training"}
 
 
-SEMI_METHODS = {method.name: method for method in (SemiViTSettings, FixMatchSettings)}
+@dataclasses.dataclass(frozen=True)
+class FreeMatchSettings(SemiMethodSettings):
+    """FreeMatch, as published."""
+
+    name = "freematch"
+    defaults = {
+        "labeler": "student_in_training",
+        "selection": "self_adaptive_threshold",
+    }
+
+    fairness_weight: float | None = method_setting(
+        0.001, "Weight of the loss against uneven classes.", low=0.0
+    )
+
+
+SEMI_METHODS = {
+    method.name: method
+    for method in (SemiViTSettings, FixMatchSettings, FreeMatchSettings)
+}
 
 
 @dataclasses.dataclass(frozen=True)

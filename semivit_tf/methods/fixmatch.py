@@ -2,29 +2,19 @@
 
 import keras
 
-from semivit_tf.methods.ema_teacher import EMATeacher
+from semivit_tf.methods.consistency import ConsistencyMethod
 from semivit_tf.methods.selections.fixed_threshold import FixedThreshold
-from semivit_tf.methods.semi_supervised import SemiSupervised
 
 
 @keras.saving.register_keras_serializable(package="semivit_tf")
-class FixMatch(SemiSupervised):
-    """The student, as it trains, labels the weak views and learns the strong ones.
-
-    Labelled images are shown weakly and are neither smoothed nor mixed. The teacher, a
-    moving average, answers and labels nothing. The weak views go through the student
-    by themselves; published code lets them share a pass, and thereby batch statistics,
-    with the other images.
+class FixMatch(ConsistencyMethod):
+    """Hard pseudo labels, where the student's confidence reaches a fixed threshold.
 
     Args:
-        backbone: See `SemiSupervised`; so are the arguments not listed here.
+        backbone: See `ConsistencyMethod`; so are the arguments not listed here.
         num_classes: Integer K.
         threshold: Float. The confidence from which a pseudo label is used.
-        labeler: A name in `LABELERS`.
-        label_smoothing: Float in [0, 1).
-        mixup_alpha: Float, for the labelled batch.
-        cutmix_alpha: Float, for the labelled batch.
-        **kwargs: Passed to `SemiSupervised`. A `selection` takes the place of the
+        **kwargs: Passed to `ConsistencyMethod`. A `selection` takes the place of the
             threshold.
 
     Reference:
@@ -32,32 +22,7 @@ class FixMatch(SemiSupervised):
         Confidence, 2020.
     """
 
-    labeled_view = "weak"
-
-    def __init__(
-        self,
-        backbone,
-        num_classes=None,
-        *,
-        threshold=0.95,
-        labeler="student_in_training",
-        label_smoothing=0.0,
-        mixup_alpha=0.0,
-        cutmix_alpha=0.0,
-        **kwargs,
-    ):
+    def __init__(self, backbone, num_classes=None, *, threshold=0.95, **kwargs):
         kwargs.setdefault("name", "fixmatch")
         kwargs.setdefault("selection", FixedThreshold(threshold))
-        super().__init__(
-            backbone,
-            num_classes,
-            labeler=labeler,
-            label_smoothing=label_smoothing,
-            mixup_alpha=mixup_alpha,
-            cutmix_alpha=cutmix_alpha,
-            **kwargs,
-        )
-
-    @staticmethod
-    def default_teacher():
-        return EMATeacher(0.999)
+        super().__init__(backbone, num_classes, **kwargs)

@@ -378,6 +378,14 @@ LEARNING = {
         *(5.0, "mean"),
     ),
     **dict.fromkeys(
+        ("digits_fixmatch", "digits_freematch"),
+        (
+            (0.75, 5, 30.0, 0.05, 0.999),
+            (0.75, 5, 10.0, 0.05, 0.999),
+            *(1.0, "mean"),
+        ),
+    ),
+    **dict.fromkeys(
         ("fashion_mnist_250_labels", "fashion_mnist_dino"),
         (
             (0.75, 7, 20.0, 0.05, 0.999),

@@ -7,7 +7,9 @@ mixed counts as much as the one of its two sources that counts more.
 """
 
 from semivit_tf.methods.selections.fixed_threshold import FixedThreshold
+from semivit_tf.methods.selections.self_adaptive_threshold import SelfAdaptiveThreshold
 
 SELECTIONS = {
     "fixed_threshold": FixedThreshold,
+    "self_adaptive_threshold": SelfAdaptiveThreshold,
 }
