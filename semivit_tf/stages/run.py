@@ -16,7 +16,7 @@ from semivit_tf.stages.batch_sizes import settled_settings
 from semivit_tf.stages.run_folder import RunFolder, StageFolder
 from semivit_tf.stages.stage import Stage
 from semivit_tf.training.distribution import workers
-from semivit_tf.training.loop import train
+from semivit_tf.training.loop import Job, train
 from semivit_tf.training.optimizers import layer_wise_adamw
 from semivit_tf.training.schedules import WarmupCosine, scaled_learning_rate
 
@@ -84,9 +84,7 @@ class Run:
     def train(self, training, stage):
         """Trains as the `Training` of a stage says, in its folder."""
         settings = self.config.run
-        train(
-            training.model,
-            training.stream,
+        job = Job(
             stage=stage.name,
             folder=self.stage_folder(stage).path,
             epochs=training.epochs,
@@ -100,6 +98,7 @@ class Run:
             best=training.best,
             callbacks=training.callbacks,
         )
+        train(training.model, training.stream, job)
 
     # === Devices ===
 

@@ -1,8 +1,14 @@
 """How does a stage train? By `fit`, from the last checkpoint, with its files."""
 
 import contextlib
+import dataclasses
 import gc
+import pathlib
 import traceback
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
 
 from semivit_tf.training.checkpoints import Checkpoints, SaveCheckpoints
 from semivit_tf.training.distribution import WORKER_ENDED, distributed, workers
@@ -41,7 +47,7 @@ def validated_epochs(epochs, validations):
 
 
 def portions(position, epochs, steps_per_epoch):
-    """Splits what is left into calls of `fit`: the rest of an epoch begun comes first.
+    """Splits what is left into calls of `fit`: first the rest of an epoch begun.
 
     Yields:
         Tuples `(first_step, initial_epoch, epochs, steps_per_epoch)`.
@@ -56,20 +62,25 @@ def portions(position, epochs, steps_per_epoch):
 
 
 @contextlib.contextmanager
-def stopped_together(request):
-    """Raises `Stopped` where another worker has stopped, as all were asked to.
+def stopped_together(path=None):
+    """Gives a `SharedStopRequest`; raises `Stopped` in the end where it was made.
+
+    A worker that has stopped leaves the others with an error, which counts as a stop
+    too, if all were asked to.
 
     Args:
-        request: `SharedStopRequest`.
+        path: See `SharedStopRequest`.
     """
-    try:
-        yield
-    except WORKER_ENDED as error:
+    with finishing_first() as own_request:
+        request = SharedStopRequest(own_request, path)
+        try:
+            yield request
+        except WORKER_ENDED as error:
+            if request.made:
+                raise Stopped from error
+            raise
         if request.made:
-            raise Stopped from error
-        raise
-    if request.made:
-        raise Stopped
+            raise Stopped
 
 
 @contextlib.contextmanager
@@ -87,94 +98,108 @@ def iterators_ended():
         raise
 
 
-def train(
-    model,
-    stream,
-    *,
-    stage,
-    folder,
-    epochs,
-    steps_per_epoch,
-    steps_per_execution=1,
-    validation_data=None,
-    validations=20,
-    checkpoint_seconds=60.0,
-    checkpoint_steps=None,
-    keep_checkpoints=2,
-    best=None,
-    callbacks=(),
-):
-    """Trains a compiled model for a number of epochs, continuing what was stopped.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Job:
+    """How long a model trains, and what is validated, saved and shown on the way.
+
+    Attributes:
+        stage: Name for the progress line and for errors.
+        folder: Path for `checkpoints/`, `metrics.jsonl` and `tensorboard/`.
+        epochs: Number of epochs, with those done before.
+        steps_per_epoch: Steps in an epoch.
+        steps_per_execution: Steps before Python is asked again. The last execution of
+            an epoch has what is left.
+        validation_data: Optional data set.
+        validations: About how many epochs are validated.
+        checkpoint_seconds: Time between two checkpoints.
+        checkpoint_steps: Optional number of steps after which one is saved, too.
+        keep_checkpoints: How many of the latest checkpoints are kept.
+        best: Optional tuple `(name, metric)`, see `SaveCheckpoints`.
+        callbacks: Further callbacks.
+    """
+
+    stage: str
+    folder: pathlib.Path
+    epochs: int
+    steps_per_epoch: int
+    steps_per_execution: int = 1
+    validation_data: tf.data.Dataset | None = None
+    validations: int = 20
+    checkpoint_seconds: float = 60.0
+    checkpoint_steps: int | None = None
+    keep_checkpoints: int = 2
+    best: tuple[str, str] | None = None
+    callbacks: Sequence[keras.callbacks.Callback] = ()
+
+
+@contextlib.contextmanager
+def reporting(job, checkpoints, start, request, chief=True):
+    """Gives the callbacks that watch the loss, log, save and show progress.
+
+    Args:
+        job: `Job`.
+        checkpoints: `Checkpoints`.
+        start: `Position` from which training goes on.
+        request: `SharedStopRequest`.
+        chief: Bool. The other workers write nothing.
+    """
+    non_finite = StopOnNonFiniteLoss(job.stage)
+    if not chief:
+        yield [non_finite, PassStopOn(request)]
+        return
+    epochs, steps = job.epochs, job.steps_per_epoch
+    with MetricsLog(job.folder, start.epoch) as log:
+        save = SaveCheckpoints(
+            checkpoints,
+            start,
+            epochs,
+            steps,
+            seconds=job.checkpoint_seconds,
+            steps=job.checkpoint_steps,
+            best=job.best,
+            check=non_finite.check,
+            stop=lambda: request.made,
+        )
+        progress = Progress(job.stage, epochs, steps, _SHOWN, start.step)
+        yield [non_finite, log, save, progress]
+
+
+def train(model, stream, job):
+    """Trains a compiled model as a job says, from its latest checkpoint on.
 
     Args:
         model: A compiled method.
         stream: Function from a start step, and a worker's shard where there are
             several, to an endless data set.
-        stage: String, for the progress line.
-        folder: Path for `checkpoints/`, `metrics.jsonl` and `tensorboard/`.
-        epochs: Integer.
-        steps_per_epoch: Integer.
-        steps_per_execution: Integer. Python is asked again after so many steps, and
-            at the end of an epoch.
-        validation_data: Optional data set.
-        validations: Integer. About how often it is looked at.
-        checkpoint_seconds: Float.
-        checkpoint_steps: Optional integer.
-        keep_checkpoints: Integer. How many of the latest are kept.
-        best: Optional tuple `(name, metric)`, see `SaveCheckpoints`.
-        callbacks: Further callbacks.
+        job: `Job`.
     """
     strategy = model.distribute_strategy
     number, count = workers(strategy)
-    chief = number == 0
+    chief, stop_file = number == 0, job.folder / _STOP
     if chief:
-        (folder / _STOP).unlink(missing_ok=True)
+        stop_file.unlink(missing_ok=True)
+    checkpoints = Checkpoints(job.folder / "checkpoints", job.keep_checkpoints)
     with strategy.scope():
         model.optimizer.build(model.trainable_variables)
-        checkpoints = Checkpoints(folder / "checkpoints", keep_checkpoints)
         start = checkpoints.restore(model)
-    model.steps_per_execution = steps_per_execution
-    non_finite = StopOnNonFiniteLoss(stage)
+    model.steps_per_execution = job.steps_per_execution
     with (
-        finishing_first() as own_request,
-        contextlib.ExitStack() as stack,
+        stopped_together(stop_file if count > 1 else None) as request,
+        reporting(job, checkpoints, start, request, chief) as reports,
         iterators_ended(),
     ):
-        request = SharedStopRequest(own_request, folder / _STOP if count > 1 else None)
-        stack.enter_context(stopped_together(request))
-        save = SaveCheckpoints(
-            checkpoints,
-            start,
-            epochs,
-            steps_per_epoch,
-            seconds=checkpoint_seconds,
-            steps=checkpoint_steps,
-            best=best,
-            check=non_finite.check,
-            stop=lambda: request.made,
-        )
-        told = [non_finite]
-        if chief:  # the others have nothing to say and nowhere to write
-            log = stack.enter_context(MetricsLog(folder, start.epoch))
-            progress = Progress(stage, epochs, steps_per_epoch, _SHOWN, start.step)
-            told += [log, save, progress]
-        else:
-            told.append(PassStopOn(request))
         for step, initial_epoch, last_epoch, steps in portions(
-            start, epochs, steps_per_epoch
+            start, job.epochs, job.steps_per_epoch
         ):
+            means = KeepRunningMeans(steps < job.steps_per_epoch)
             model.fit(
                 distributed(strategy, stream, step),
                 epochs=last_epoch,
                 initial_epoch=initial_epoch,
                 steps_per_epoch=steps,
-                validation_data=validation_data,
-                validation_freq=validated_epochs(epochs, validations),
+                validation_data=job.validation_data,
+                validation_freq=validated_epochs(job.epochs, job.validations),
                 shuffle=False,
                 verbose=0,
-                callbacks=[
-                    KeepRunningMeans(steps < steps_per_epoch),
-                    *callbacks,
-                    *told,
-                ],
+                callbacks=[means, *job.callbacks, *reports],
             )

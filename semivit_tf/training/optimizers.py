@@ -180,6 +180,28 @@ class LayerWiseAdamW(keras.optimizers.AdamW):
         }
 
 
+def layer_scales(model, layer_decay):
+    """Returns each trainable variable's factor on the learning rate.
+
+    The head's is 1; that of every layer is `layer_decay` times the next layer's.
+
+    Args:
+        model: A method or backbone.
+        layer_decay: Float in (0, 1].
+    """
+    if not 0 < layer_decay <= 1:
+        raise ValueError(f"`layer_decay` should be in (0, 1]. Received: {layer_decay}")
+    groups = find_layer_groups(model)
+    if groups is None and layer_decay != 1:
+        raise ValueError(
+            "`layer_decay` should be 1 for a backbone without `layer_groups()`. "
+            f"Received: layer_decay={layer_decay}"
+        )
+    groups = groups or []
+    numbers = layer_ids(model.trainable_variables, groups)
+    return [layer_decay ** (len(groups) - number) for number in numbers]
+
+
 def layer_wise_adamw(
     model,
     learning_rate,
@@ -215,25 +237,12 @@ def layer_wise_adamw(
     Reference:
         Bao et al., BEiT: BERT Pre-Training of Image Transformers, 2022.
     """
-    if not 0 < layer_decay <= 1:
-        raise ValueError(f"`layer_decay` should be in (0, 1]. Received: {layer_decay}")
     variables = model.trainable_variables
-    groups = find_layer_groups(model)
-    if groups is None:
-        if layer_decay != 1:
-            raise ValueError(
-                "`layer_decay` should be 1 for a backbone without `layer_groups()`. "
-                f"Received: layer_decay={layer_decay}"
-            )
-        groups = []
-    scales = [
-        layer_decay ** (len(groups) - number) for number in layer_ids(variables, groups)
-    ]
     late = getattr(model, "first_updates", dict)()
     starts = [late.get(id(variable), 0) for variable in variables]
     return LayerWiseAdamW(
         learning_rate,
-        scales=scales,
+        scales=layer_scales(model, layer_decay),
         starts=starts if any(starts) else None,
         decayed=[decays(variable, undecayed) for variable in variables],
         weight_decay=weight_decay,

@@ -14,7 +14,7 @@ from semivit_tf.methods.ema_teacher import EMATeacher
 from semivit_tf.methods.semi_vit import SemiViT
 from semivit_tf.training import loop
 from semivit_tf.training.checkpoints import Position
-from semivit_tf.training.loop import portions, train, validated_epochs
+from semivit_tf.training.loop import Job, portions, train, validated_epochs
 from semivit_tf.training.non_finite import NonFiniteLossError
 from semivit_tf.training.stopping import Stopped, stops_on_signals
 from tests.methods.small import semi_batch, small_vit
@@ -40,11 +40,13 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(tmp_path):
         train(
             model,
             lambda step: good.concatenate(bad).repeat().skip(step),
-            stage="finetune",
-            folder=tmp_path,
-            epochs=3,
-            steps_per_epoch=1,
-            checkpoint_seconds=0,
+            Job(
+                stage="finetune",
+                folder=tmp_path,
+                epochs=3,
+                steps_per_epoch=1,
+                checkpoint_seconds=0,
+            ),
         )
     names = [path.name for path in (tmp_path / "checkpoints").iterdir()]
     assert names == ["step-0000000001.safetensors"]
@@ -67,15 +69,9 @@ def test_the_term_that_was_no_number_first_is_named(
     with strategy.scope():
         model = SemiViT(small_vit(), 3, threshold=0.0, seed=0)
         model.compile(keras.optimizers.SGD(0.1))
+    job = Job(stage="semi", folder=tmp_path, epochs=1, steps_per_epoch=60)
     with pytest.raises(NonFiniteLossError, match=f"semi: {term}labeled_loss became"):
-        train(
-            model,
-            data.skip,
-            stage="semi",
-            folder=tmp_path,
-            epochs=1,
-            steps_per_epoch=60,
-        )
+        train(model, data.skip, job)
 
 
 def test_weights_that_are_no_numbers_are_found_though_no_loss_was(tmp_path):
@@ -84,10 +80,9 @@ def test_weights_that_are_no_numbers_are_found_though_no_loss_was(tmp_path):
     weight = model.student.trainable_variables[0]
     weight.assign(np.full(weight.shape, np.inf))
     data = tf.data.Dataset.from_tensors(semi_batch()).repeat()
+    job = Job(stage="semi", folder=tmp_path, epochs=1, steps_per_epoch=3)
     with pytest.raises(NonFiniteLossError, match="semi: loss became nan in epoch 1"):
-        train(
-            model, data.skip, stage="semi", folder=tmp_path, epochs=1, steps_per_epoch=3
-        )
+        train(model, data.skip, job)
 
 
 @pytest.mark.parametrize(
@@ -119,9 +114,7 @@ def learn(folder, strategy=None, seen=None, **options):
         model = SemiViT(small_vit(drop_path=0.2), 3, threshold=0.0)
         model.compile(keras.optimizers.AdamW(1e-2))
     views, labels = semi_batch(seed=99)
-    train(
-        model,
-        drawn,
+    job = Job(
         stage="semi_finetune",
         folder=folder,
         epochs=3,
@@ -131,6 +124,7 @@ def learn(folder, strategy=None, seen=None, **options):
         callbacks=[EMATeacher(0.9), *([seen] if seen else [])],
         **options,
     )
+    train(model, drawn, job)
     return model
 
 
