@@ -134,7 +134,7 @@ def test_mae_decays_its_tokens():
         for v, decays in zip(model.trainable_variables, optimizer.decayed, strict=True)
         if decays
     }
-    assert {"vit/class_token", "decoder/mask_token"} <= decayed
+    assert {"vit/class_token", "autoencoder/decoder/mask_token"} <= decayed
     assert not any(path.endswith(("bias", "gamma", "beta")) for path in decayed)
 
 
