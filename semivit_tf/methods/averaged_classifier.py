@@ -1,4 +1,4 @@
-"""Supervised learning with a second network that averages what the first one was."""
+"""Supervised learning, and a second network with the moving average of the weights."""
 
 import keras
 from keras import ops
@@ -7,7 +7,7 @@ from semivit_tf.methods.classifier import Classifier
 from semivit_tf.methods.labeled import LabeledMethod
 from semivit_tf.methods.moving_teacher import MovingTeacher, twin
 
-# How a student learns from labels where nothing else is said.
+# How a student learns from labels by default.
 _LEARNING = {"label_smoothing": 0.1, "mixup_alpha": 0.8, "cutmix_alpha": 1.0}
 
 
@@ -98,7 +98,7 @@ class AveragedClassifier(MovingTeacher, LabeledMethod):
         return {"image": images, "target": targets}
 
     def mean_labeled_loss(self, prepared):
-        """Returns what the student loses on the labelled images."""
+        """Returns the student's mean loss on the labelled images."""
         losses = self.student.labeled_loss(
             prepared["image"], prepared["target"], self.loss_function
         )

@@ -13,7 +13,7 @@ from semivit_tf.methods.labeled import LabeledMethod
 
 
 def find_image_shape(backbone, image_shape=None):
-    """Returns the `(H, W, C)` of a backbone's input, given or known by the backbone."""
+    """Returns the `(H, W, C)` of a backbone's input: the one given, or its own."""
     if image_shape is None:
         image_shape = getattr(backbone, "image_shape", None)
     if image_shape is None and getattr(backbone, "inputs", None):
@@ -68,7 +68,7 @@ class Classifier(LabeledMethod):
         self.image_shape = find_image_shape(backbone, image_shape)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
-        # A head near zero leaves the backbone's features unshaken by the first steps.
+        # A head near zero sends the backbone small gradients in the first steps.
         self.head = keras.layers.Dense(
             num_classes,
             kernel_initializer=keras.initializers.RandomNormal(stddev=2e-5),
@@ -78,7 +78,7 @@ class Classifier(LabeledMethod):
         self.build((None, *self.image_shape))
 
     def learn_with(self, label_smoothing=None, mixup_alpha=None, cutmix_alpha=None):
-        """Changes how labelled images are smoothed and mixed; None leaves it."""
+        """Changes how labelled images are smoothed and mixed; None changes nothing."""
         if label_smoothing is not None:
             if not 0 <= label_smoothing < 1:
                 raise ValueError(
@@ -118,7 +118,7 @@ class Classifier(LabeledMethod):
         return ops.cast(self(images, training=training), "float32")[:, None]
 
     def examples(self, images, labels):
-        """Returns a labelled batch as it is learned: mixed images and targets.
+        """Returns what is learned of a labelled batch: mixed images and targets.
 
         Args:
             images: Tensor `[B, H, W, C]`.

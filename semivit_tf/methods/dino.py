@@ -1,4 +1,4 @@
-"""Self-distillation without labels: crops of an image should give one answer."""
+"""Self-distillation without labels: all crops of an image should get one answer."""
 
 import keras
 from keras import ops
@@ -32,8 +32,8 @@ class DINO(MovingTeacher, Method):
 
     Args:
         backbone: `keras.Model` from images to features. For local crops it takes images
-            of more than one size, as a `ViT` does; made with `pooling="class_token"`
-            and a drop path of 0.1 that is the published one.
+            of more than one size, as a `ViT` does. With `pooling="class_token"` and a
+            drop path of 0.1 it is the published encoder.
         outputs: Integer K. Prototypes that images are compared with.
         hidden_width: See `ProjectionHead`; so are the next two.
         bottleneck_width: Integer.
@@ -41,10 +41,10 @@ class DINO(MovingTeacher, Method):
         student_temperature: Float.
         teacher_temperature: Float, or a schedule: from the number of updates done to
             the temperature.
-        center_momentum: Float in [0, 1]. Of the teacher's mean output, which is taken
-            off its outputs.
-        frozen_updates: Integer. So many updates leave the last layer alone; but weight
-            decay does not, unless the optimizer is made by `layer_wise_adamw`.
+        center_momentum: Float in [0, 1], of the centre: the moving average of the
+            teacher's outputs, which is subtracted from them.
+        frozen_updates: Integer. The first updates, in which the last layer gets no
+            gradient. It still decays, unless the optimizer is by `layer_wise_adamw`.
 
     Reference:
         Caron et al., Emerging Properties in Self-Supervised Vision Transformers, 2021.
@@ -97,7 +97,7 @@ class DINO(MovingTeacher, Method):
         self.teacher = twin(self.student, name="teacher")
         self.teacher.trainable = False
         self.image_shape = self.student.image_shape
-        # What replicas assign is averaged over them.
+        # `mean`: what the replicas assign is averaged.
         state = {"shape": (outputs,), "initializer": "zeros", "trainable": False}
         self.center = self.add_weight(**state, aggregation="mean", name="center")
         self.center_sum = self.add_weight(
@@ -145,8 +145,8 @@ class DINO(MovingTeacher, Method):
 
         Returns:
             Tuple `(terms, mean)`: a dict of what is logged, scalars but for
-            `teacher_entropy`, the distribution `[K]` that it is of; and the teacher's
-            mean output `[K]`, a new part of the centre.
+            `teacher_entropy`, which is the distribution `[K]` to take it of; and the
+            teacher's mean output `[K]`, with which the centre moves.
         """
         groups = [crops[name] for name in ("global", "local") if name in crops]
         student = self.student.project(groups, training=training)  # [B, 2 + V, K]
@@ -189,7 +189,7 @@ class DINO(MovingTeacher, Method):
 
     def after_update(self, updated):
         super().after_update(updated)
-        # The centre moves with the weights: once for all steps that were accumulated.
+        # The centre moves once an update, by the mean over all accumulated steps.
         steps = self.optimizer.gradient_accumulation_steps or 1
         mean = self.center_sum / (steps * self.batch_parts)
         moved = moving_average(self.center, mean, self.center_momentum)
@@ -204,7 +204,7 @@ class DINO(MovingTeacher, Method):
 
         Returns:
             Tensor `[B, H, (1 + heads) W, C]` of pixels in [0, 255]: the image, and how
-            much each head's class token attends to each patch, the most in white.
+            much each head's class token attends to each patch; white is the most.
         """
         images = ops.cast(images, "float32")
         looks = ops.cast(self.teacher_backbone.class_attention(images), "float32")

@@ -1,4 +1,4 @@
-"""How does the teacher follow the student? As a moving average of its weights."""
+"""The callback that makes the teacher a moving average of the student."""
 
 import keras
 from keras import ops
@@ -13,16 +13,16 @@ def moving_average(average, value, momentum):
 class EMATeacher(keras.callbacks.Callback):
     """Maintains `model.teacher` as the moving average of `model.student`.
 
-    The callback decides; the arithmetic runs inside the compiled training step, once
-    per optimizer update, so it stays exact with `steps_per_execution` and gradient
-    accumulation. `fit` adds `EMATeacher()` when it gets none. A training loop of your
-    own arms a model by `EMATeacher(...).set_model(model)`.
+    The callback sets the momentum; the average is computed inside the compiled training
+    step, once per optimizer update, so it stays exact with `steps_per_execution` and
+    gradient accumulation. `fit` adds `EMATeacher()` when it gets none. In a training
+    loop of your own, call `EMATeacher(...).set_model(model)` first.
 
     Args:
         momentum: Float in [0, 1], or a function from the number of updates done (an
             integer tensor) to the momentum. 1 freezes the teacher, 0 copies the
-            student. Its memory is 1 / (1 - momentum) updates: on a short run, choose a
-            few percent of it.
+            student. The average covers about 1 / (1 - momentum) updates: choose a few
+            percent of the run.
         validate: `"both"`, `"teacher"` or `"student"`: whose weights validation sees.
     """
 
@@ -50,14 +50,14 @@ class EMATeacher(keras.callbacks.Callback):
         model.follow_student(self)
 
     def decides_like(self, other):
-        """Returns whether a step compiled for another callback can be used for this."""
+        """Returns whether a step compiled for another callback fits this one."""
         mine, its = self.momentum, other.momentum
         if hasattr(mine, "get_config") and type(mine) is type(its):
             mine, its = mine.get_config(), its.get_config()
         return mine == its and self.validate == other.validate
 
     def momentum_at(self, updates):
-        """Returns the momentum of the update that follows `updates` earlier ones."""
+        """Returns the momentum of the update after `updates` earlier ones."""
         if callable(self.momentum):
             return ops.cast(self.momentum(updates), "float32")
         return ops.convert_to_tensor(self.momentum, "float32")

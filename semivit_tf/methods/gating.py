@@ -1,10 +1,10 @@
-"""Which unlabelled images does the student see? Only those that count, where it may."""
+"""Gating: the student runs only on the unlabelled images that count."""
 
 from keras import ops
 
 
 def reason_for_all_rows(student, jit_compile, strategy=""):
-    """Returns why a student has to see images that do not count, or nothing."""
+    """Returns why a student has to run on all images, or an empty string."""
     if jit_compile:
         return "XLA needs shapes that do not change"
     if strategy.startswith("TPU"):
@@ -15,9 +15,9 @@ def reason_for_all_rows(student, jit_compile, strategy=""):
 
 
 class Gating:
-    """What a method gains that leaves out images that do not count.
+    """A mixin for methods that leave out images that do not count.
 
-    To be named before `LabeledMethod` among the bases of a method with a `student`.
+    List it before `LabeledMethod` among the bases of a method with a `student`.
     """
 
     gated = "auto"
@@ -28,9 +28,9 @@ class Gating:
         Args:
             *args: Passed to `LabeledMethod.compile`.
             gated: Bool or `"auto"`. Whether the student runs only on unlabelled images
-                that are kept: the same loss and gradients from less work. That needs
-                shapes that may change, so neither XLA nor a TPU, and a student without
-                batch norm, whose statistics need every image. `"auto"`: where it may.
+                that are kept: the same loss and gradients from less work. That excludes
+                XLA and TPUs, which need fixed shapes, and a student with batch norm,
+                whose statistics need every image. `"auto"`: where possible.
             **kwargs: Passed to `LabeledMethod.compile`.
         """
         super().compile(*args, **kwargs)
@@ -39,13 +39,13 @@ class Gating:
             gated = not self.needs_all_rows()
         elif gated and self.needs_all_rows():
             raise ValueError(
-                f"`gated=True` cannot be had: {self.needs_all_rows()}. "
+                f"`gated=True` is not possible: {self.needs_all_rows()}. "
                 'Pass gated="auto"'
             )
         self.gated = gated
 
     def needs_all_rows(self):
-        """Returns why the student has to see images that do not count, or nothing."""
+        """Returns why the student has to run on all images, or an empty string."""
         strategy = type(self.distribute_strategy).__name__
         return reason_for_all_rows(self.student, self.jit_compile, strategy)
 

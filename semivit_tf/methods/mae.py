@@ -11,12 +11,12 @@ from semivit_tf.methods.train_step import Method
 class MAE(Method):
     """A ViT that sees a part of each image and a small decoder that rebuilds the rest.
 
-    Batches are images `[B, H, W, C]`, alone or with labels, which are not looked at.
-    Only visible patches go through the encoder. `model(images)` returns the predicted
+    Batches are images `[B, H, W, C]`, alone or with labels, which are ignored. Only
+    visible patches go through the encoder. `model(images)` returns the predicted
     patches; after training, `model.backbone` is what stays.
 
     Args:
-        backbone: `ViT`. Made with `position_embedding="sincos"` and
+        backbone: `ViT`. With `position_embedding="sincos"` and
             `initialization="xavier_uniform"` it is the published encoder.
         mask_ratio: See `MaskedAutoencoder`; so are the next four.
         decoder_width: Integer.
@@ -66,7 +66,7 @@ class MAE(Method):
 
     @property
     def decoder(self):
-        """What is thrown away after pre-training."""
+        """The decoder, which is thrown away after pre-training."""
         return self.autoencoder.decoder
 
     def draw_order(self, images):

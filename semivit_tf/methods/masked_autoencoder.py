@@ -25,8 +25,8 @@ from semivit_tf.losses.masked_reconstruction import (
 class MaskedAutoencoder(keras.layers.Layer):
     """Encodes the visible patches of images and predicts the pixels of all patches.
 
-    It knows nothing of how it is trained: by itself, as in `MAE`, or beside a
-    classifier on the same backbone.
+    It may be trained by itself, as in `MAE`, or beside a classifier on the same
+    backbone.
 
     Args:
         backbone: `ViT`.

@@ -1,4 +1,4 @@
-"""How is a teacher kept beside its student? As a second copy that follows it."""
+"""A teacher beside its student: a second copy that follows it."""
 
 import re
 
@@ -60,10 +60,10 @@ def _unregistered_classes(network):
 
 
 class MovingTeacher:
-    """What a method gains whose `teacher` is the moving average of its `student`.
+    """A mixin for methods whose `teacher` is the moving average of their `student`.
 
-    To be named before `Method` among the bases. Both networks have `weights` in the
-    same order.
+    List it before `Method` among the bases. Both networks have `weights` in the same
+    order.
     """
 
     _ema_teacher = None
@@ -104,7 +104,7 @@ class MovingTeacher:
         else:
             given = callbacks = keras.tree.flatten(callbacks or [])
         if not any(isinstance(callback, EMATeacher) for callback in given):
-            # The one of an earlier `fit`, or else its step would be compiled again.
+            # That of an earlier `fit`: another one's step would be compiled again.
             default = self._ema_teacher or self.default_teacher()
             default.set_model(self)
             given.append(default)

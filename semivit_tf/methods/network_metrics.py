@@ -1,4 +1,4 @@
-"""How are losses and metrics kept apart for the student's and the teacher's weights?"""
+"""Losses and metrics on validation images, named after whose weights they measure."""
 
 import keras
 from keras import ops
@@ -47,7 +47,7 @@ class NetworkMetrics:
         return [self.loss, *self.others]
 
     def update(self, labels, logits):
-        """Counts a batch of labels `[B]` and logits `[B, K]`; returns the results."""
+        """Adds labels `[B]` and logits `[B, K]`; returns the results so far."""
         logits = ops.cast(logits, "float32")
         targets = ops.one_hot(labels, self.num_classes)
         self.loss.update_state(soft_target_cross_entropy(targets, logits))

@@ -9,8 +9,8 @@ class TermMeans:
 
     Args:
         names: Names of the terms besides `loss`.
-        summaries: Dict of term name to a function that makes a number of the term's
-            mean, for terms that are tensors.
+        summaries: For terms that are tensors, a dict of name to a function from the
+            term's mean to a number.
     """
 
     def __init__(self, names, summaries):

@@ -31,14 +31,14 @@ class Method(ReplicatedFit):
         return ()
 
     def summaries(self):
-        """Returns what makes a number of terms that are tensors: functions by name.
+        """Returns, for terms that are tensors, functions to a number, by name.
 
-        They get the mean over all micro-batches and replicas of a batch.
+        A function gets the mean over all micro-batches and replicas of a batch.
         """
         return {}
 
     def prepare(self, batch):
-        """Decides what is decided once for a replica's batch; no gradient flows here.
+        """Works out what is decided once for a replica's batch, without a gradient.
 
         Draws that involve several images, pseudo labels and running statistics belong
         here: the batch is cut into micro-batches afterwards.
@@ -66,7 +66,7 @@ class Method(ReplicatedFit):
         raise NotImplementedError
 
     def change_gradients(self, gradients, variables):
-        """Returns what the optimizer gets in place of a replica's gradients.
+        """Returns the gradients that a replica's optimizer should get instead.
 
         Args:
             gradients: List of tensors, of a loss that is divided by the replicas.
@@ -81,7 +81,7 @@ class Method(ReplicatedFit):
         """
 
     def first_updates(self):
-        """Returns how many updates leave a variable alone, by its id, where any do."""
+        """Returns how many first updates leave a variable unchanged, by its id."""
         return {}
 
     def updates(self):
@@ -89,7 +89,7 @@ class Method(ReplicatedFit):
         return self.optimizer.iterations if self.compiled else 0
 
     def at_this_update(self, value):
-        """Returns a number, or what a schedule of updates says now."""
+        """Returns a number, or the present value of a schedule of updates."""
         return value(self.updates()) if callable(value) else value
 
     # === Compiling ===
@@ -105,8 +105,8 @@ class Method(ReplicatedFit):
             optimizer: Optimizer or its name.
             loss: See the method.
             metrics: See the method.
-            batch_parts: Integer. A replica works on its batch in so many equal
-                micro-batches, one after the other: the same update from less memory.
+            batch_parts: Integer. Number of equal micro-batches into which a replica
+                splits its batch: the same update from less memory.
             **kwargs: Passed to `keras.Model.compile`.
         """
         if batch_parts < 1:
@@ -139,7 +139,7 @@ class Method(ReplicatedFit):
         variables = self.trainable_variables
         gradients, terms = None, []
         for number in range(self.batch_parts):
-            # One after the other, or else all activations would be held at once.
+            # In turn: TensorFlow would run them at once and hold all activations.
             with tf.control_dependencies(tf.nest.flatten(gradients or [])):
                 part = self.micro_batch(prepared, number)
                 added, found = self.gradients_of(part, variables)
@@ -171,7 +171,7 @@ class Method(ReplicatedFit):
         return tf.nest.map_structure(part, batch)
 
     def by_micro_batches(self, function, batch):
-        """Returns what a function gives for each micro-batch, joined again.
+        """Applies a function to each micro-batch and joins the results.
 
         Args:
             function: From a part of the batch to a tensor of as many rows.
@@ -190,7 +190,7 @@ class Method(ReplicatedFit):
             loss, terms = self.objective(prepared)
             if self.losses:
                 loss += tf.cast(tf.add_n(self.losses), loss.dtype)
-            # The optimizer adds the replicas' gradients up, so each gives its share.
+            # The optimizer sums over replicas, so each gives its share of the mean.
             scaled = self.optimizer.scale_loss(loss / shares)
         gradients = tape.gradient(scaled, variables)
         return gradients, {"loss": (loss, 1.0), **terms}

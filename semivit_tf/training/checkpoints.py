@@ -1,10 +1,10 @@
-"""How is the state of a run kept, so that a stopped run goes on where it was?
+"""The state of a run in files, from which a stopped run continues exactly.
 
 A checkpoint is one `.safetensors` file: all variables of the model (student, teacher,
-random states), of the optimizer (its counter too) and of the means over an epoch, with
-epoch and step as metadata. What may differ between replicas is kept of each. Data
-streams start at any step, so the step is the data position. No file runs code when it
-is read.
+random states), of the optimizer (with its counter) and of the means over an epoch, and
+epoch and step as metadata. Variables that differ between replicas are saved for each.
+Data streams start at any step, so the step is the data position. Reading a file never
+runs code.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ from semivit_tf.training.weight_files import (
 
 @dataclasses.dataclass(frozen=True)
 class Position:
-    """How far training is: so many epochs are done, and so many steps in all."""
+    """Epochs completed, and steps done in all."""
 
     epoch: int = 0
     step: int = 0
@@ -50,15 +50,15 @@ class Checkpoints:
         return sorted(self.folder.glob("step-*.safetensors"))
 
     def save(self, model, position):
-        """Writes the state at a position, if it is sound, and forgets the oldest."""
+        """Writes the state at a position, if it is finite, and deletes the oldest."""
         path = self.folder / f"step-{position.step:010d}.safetensors"
-        arrays = _sound_arrays(model, position, _variables(model))
+        arrays = _finite_arrays(model, position, _variables(model))
         write_arrays(path, arrays, _metadata(position))
         for old in self.paths()[: -self.keep]:
             old.unlink()
 
     def save_best(self, model, position, name, value):
-        """Writes the model's weights, if a value is better than that of the best ones.
+        """Writes the model's weights if their value is the best so far.
 
         Where two epochs are equal, the earlier one stays.
 
@@ -71,7 +71,7 @@ class Checkpoints:
         path = self.folder / f"best-{name}.safetensors"
         if path.exists() and _found(read_metadata(path), path)["value"] >= value:
             return
-        arrays = _sound_arrays(model, position, _model_variables(model))
+        arrays = _finite_arrays(model, position, _model_variables(model))
         write_arrays(path, arrays, _metadata(position, value=value))
 
     def load_best(self, model, name):
@@ -115,13 +115,14 @@ class Checkpoints:
                 failure = failure or error
         if failure:
             raise CheckpointError(
-                f"{failure}. Without the files in {self.folder} the stage begins anew"
+                f"{failure}. Without the files in {self.folder} the stage starts over"
             )
         return None, {}, Position()
 
 
 def _metadata(position, **more):
-    # One entry: the order of several is left to chance.
+    # One entry: safetensors writes several in random order, and equal runs should
+    # have equal files.
     return {"position": json.dumps({**dataclasses.asdict(position), **more})}
 
 
@@ -147,7 +148,7 @@ def _model_variables(model):
 
 
 def _named(**groups):
-    # By number: Keras counts unnamed objects up, so paths differ from run to run.
+    # By number: Keras counts unnamed layers in a process, so paths differ between runs.
     return {
         f"{group}/{number:05d}/{variable.name}": variable
         for group, variables in groups.items()
@@ -161,8 +162,8 @@ def _copies(model, variable):
 
 
 def _assign(model, variables, arrays, path):
-    """Gives variables the arrays of their names, and each replica its own."""
-    # What a single replica wrote, or a replica that is no more, is not looked for.
+    """Assigns arrays to the variables of their names, to each replica its own."""
+    # There may be more or fewer replicas than before: a new one gets the first's.
     first = {name: array for name, array in arrays.items() if "@" not in name}
     check_fit(variables, first, path)
     for name, variable in variables.items():
@@ -171,10 +172,10 @@ def _assign(model, variables, arrays, path):
 
 
 def _arrays(model, variables):
-    """Returns arrays by name; of replicas that differ as `name@number`."""
+    """Returns arrays by name, and as `name@number` those of replicas that differ."""
     arrays = {}
     for name, variable in variables.items():
-        # What is trained, and what training it needs, is the same everywhere.
+        # Trained variables and optimizer state are equal on all replicas.
         same = variable.trainable or name.startswith("optimizer/")
         copies = _copies(model, variable)
         values = [copy.numpy() for copy in (copies[:1] if same else copies)]
@@ -185,14 +186,14 @@ def _arrays(model, variables):
     return arrays
 
 
-def _sound_arrays(model, position, variables):
+def _finite_arrays(model, position, variables):
     arrays = _arrays(model, variables)
     check_finite(arrays, position.step)
     return arrays
 
 
 class SaveCheckpoints(keras.callbacks.Callback):
-    """Saves after steps, no more often than asked, and at the end of the last epoch.
+    """Saves every so many seconds or steps, and at the end of the last epoch.
 
     A step that ends an epoch is saved after its validation.
 
@@ -201,12 +202,11 @@ class SaveCheckpoints(keras.callbacks.Callback):
         position: `Position` of the start.
         epochs: Integer. The number of the last epoch.
         steps_per_epoch: Integer.
-        seconds: Float. The time between two checkpoints.
-        steps: Optional integer. Saves after so many steps, too.
-        best: Optional tuple `(name, metric)`: the checkpoint with the highest value of
-            a metric is kept as the best of that name.
-        check: Function of an epoch's number and logs that raises where nothing should
-            be saved.
+        seconds: Float. Saves when the latest checkpoint is older.
+        steps: Optional integer. Saves when it is so many steps behind, too.
+        best: Optional tuple `(name, metric)`. The weights with the highest value of the
+            metric are kept as the best of that name.
+        check: Function of epoch and logs that raises if nothing should be saved.
         stop: Function that returns whether to stop after this step.
     """
 
@@ -247,7 +247,7 @@ class SaveCheckpoints(keras.callbacks.Callback):
         self._before = self.position.step
 
     def on_train_batch_end(self, batch, logs=None):
-        # Of several steps that are one execution, only the last one is told.
+        # Keras calls this once an execution, with the number of its last step.
         step = self._before + batch + 1
         self.position = dataclasses.replace(self.position, step=step)
         begun = step - self.position.epoch * self.steps_per_epoch

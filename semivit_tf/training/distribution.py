@@ -1,4 +1,4 @@
-"""Over which devices is a training step spread?"""
+"""The devices that a training step is spread over."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import zlib
 import tensorflow as tf
 
 STRATEGIES = ("none", "mirrored", "multi_worker", "tpu")
-# What the others see when a worker is no more.
+# Raised in the other workers when one of them has ended.
 WORKER_ENDED = (tf.errors.UnavailableError, tf.errors.AbortedError)
 
 
@@ -18,9 +18,9 @@ def create_strategy(name, logical_cpus=1, tpu=None):
 
     Args:
         name: `"none"`: one device. `"mirrored"`: all GPUs of this machine, or else its
-            logical processors. `"tpu"`: a TPU. `"multi_worker"`: the processors or
-            GPUs of all machines that the variable TF_CONFIG names.
-        logical_cpus: Integer. Treat the processor as so many devices.
+            logical CPUs. `"tpu"`: a TPU. `"multi_worker"`: the CPUs or GPUs of all
+            machines that the variable TF_CONFIG names.
+        logical_cpus: Integer. Number of logical CPU devices.
         tpu: Optional name of the TPU.
     """
     if name not in STRATEGIES:
@@ -32,7 +32,7 @@ def create_strategy(name, logical_cpus=1, tpu=None):
             raise ValueError(
                 f"logical_cpus={logical_cpus} needs strategy=mirrored. Received: {name}"
             )
-        _split_processor(logical_cpus)
+        _split_cpu(logical_cpus)
     if name == "mirrored":
         return _mirrored(logical_cpus)
     if name == "multi_worker":
@@ -42,11 +42,11 @@ def create_strategy(name, logical_cpus=1, tpu=None):
     return tf.distribute.get_strategy()
 
 
-def _split_processor(count):
-    processor = tf.config.list_physical_devices("CPU")[0]
+def _split_cpu(count):
+    cpu = tf.config.list_physical_devices("CPU")[0]
     devices = [tf.config.LogicalDeviceConfiguration()] * count
     try:
-        tf.config.set_logical_device_configuration(processor, devices)
+        tf.config.set_logical_device_configuration(cpu, devices)
     except RuntimeError as error:
         raise ValueError(
             f"logical_cpus={count} should be asked for before TensorFlow is used"
@@ -78,7 +78,7 @@ def _multi_worker():
 
 
 def _check_workers(config):
-    """Refuses what does not say all machines and which of them this one is."""
+    """Refuses a TF_CONFIG without the machines, or without the place of this one."""
     cluster = config.get("cluster") if isinstance(config, dict) else None
     if not isinstance(cluster, dict) or not cluster:
         raise ValueError('it should hold {"cluster": {"worker": ["host:port", ...]}}')
@@ -105,7 +105,7 @@ def workers(strategy):
 
 
 def meet(strategy, text=""):
-    """Waits until all workers have come here; returns whether all say the same."""
+    """Waits for all workers; returns whether all of them passed the same text."""
     if workers(strategy)[1] == 1:
         return True
     number = zlib.crc32(text.encode())
@@ -119,9 +119,9 @@ def meet(strategy, text=""):
 
 
 def distributed(strategy, stream, step):
-    """Returns the batches of a stream from a step on, of each replica its share.
+    """Returns the batches of a stream from a step on, split over the replicas.
 
-    Whose size is known before they are there: TensorFlow's own split forgets it.
+    The size of each share is static here; `experimental_distribute_dataset` loses it.
 
     Args:
         strategy: `tf.distribute.Strategy`.
@@ -151,7 +151,7 @@ def _tpu(name):
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name or "")
         tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
-    except Exception as error:  # whatever the search for a TPU raises, none was found
+    except Exception as error:  # the resolver has many ways to say that there is none
         reason = str(error).strip().splitlines()
         raise ValueError(
             f"strategy=tpu found no TPU {called}: {(reason or [error])[0]}"
@@ -160,9 +160,11 @@ def _tpu(name):
 
 
 def check_batch_size(flag, size, replicas, parts=1):
-    """Refuses a global batch that the replicas, and their parts, cannot share."""
+    """Refuses a global batch that replicas and their micro-batches cannot share."""
     if size % (replicas * parts):
-        shares = f"{replicas} replicas" + (f" times {parts} parts" if parts > 1 else "")
+        shares = f"{replicas} replicas"
+        if parts > 1:
+            shares += f" times {parts} micro-batches"
         raise ValueError(
             f"--{flag} should be a multiple of the {shares}. Received: {size}"
         )

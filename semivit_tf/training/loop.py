@@ -1,4 +1,4 @@
-"""How does a stage train? By `fit`, from the last checkpoint, with its files."""
+"""Training of a stage: `fit` from the latest checkpoint, with logs and checkpoints."""
 
 import contextlib
 import dataclasses
@@ -23,7 +23,7 @@ from semivit_tf.training.stopping import (
     finishing_first,
 )
 
-# With several workers: it is there when one of them was asked to stop.
+# The file by which one of several workers tells the others to stop.
 _STOP = ".stop"
 
 _SHOWN = (
@@ -41,7 +41,7 @@ _SHOWN = (
 
 
 def validated_epochs(epochs, validations):
-    """Returns the numbers of about so many epochs, the last one always among them."""
+    """Returns about `validations` evenly spaced epochs, including the last."""
     every = max(1, epochs // validations)
     return [number for number in range(1, epochs + 1) if (epochs - number) % every == 0]
 
@@ -87,8 +87,8 @@ def stopped_together(path=None):
 def iterators_ended():
     """Ends the data streams of a `fit` that fails.
 
-    One that is alive when Python exits waits, maybe forever, for threads that Python
-    does not run any more.
+    A tf.data iterator that is alive when Python exits may wait forever for Python
+    threads that no longer run.
     """
     try:
         yield

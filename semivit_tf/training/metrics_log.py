@@ -1,4 +1,4 @@
-"""Where are a stage's curves kept? A JSON line per epoch, and TensorBoard's file."""
+"""Curves of a stage: a JSON line per epoch, and a TensorBoard file."""
 
 import json
 import pathlib
@@ -13,9 +13,8 @@ from semivit_tf.whole_file import open_whole
 class MetricsLog(keras.callbacks.Callback):
     """Appends each epoch's metrics to `metrics.jsonl` and to `tensorboard/`.
 
-    When a run continues, lines after its checkpoint are forgotten: those epochs come
-    again. Within `with`, what other callbacks write by `tf.summary` goes to the same
-    TensorBoard file.
+    When a run continues, lines after its checkpoint are removed: those epochs run
+    again. Inside `with`, `tf.summary` of other callbacks writes to the same file.
 
     Args:
         folder: Path of the stage.
@@ -27,7 +26,7 @@ class MetricsLog(keras.callbacks.Callback):
         folder = pathlib.Path(folder)
         self.path = folder / "metrics.jsonl"
         if self.path.exists():
-            # A line without an end was being written when the run was killed.
+            # A line without an end: the run was killed while writing it.
             lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
             whole = [line for line in lines if line.endswith("\n")]
             with open_whole(self.path) as file:
@@ -41,7 +40,8 @@ class MetricsLog(keras.callbacks.Callback):
             return json.loads(line)["epoch"]
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
-                f"{self.path} has a line that cannot be understood: {line.strip()[:80]}"
+                f"{self.path} should have JSON with an `epoch` in each line. "
+                f"Received: {line.strip()[:80]}"
             ) from error
 
     def __enter__(self):

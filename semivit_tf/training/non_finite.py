@@ -1,4 +1,4 @@
-"""When does a run have to stop by itself? When its loss is no number any more."""
+"""Stop a run whose loss or weights become non-finite."""
 
 import math
 
@@ -7,29 +7,29 @@ import numpy as np
 
 
 class NonFiniteLossError(ArithmeticError):
-    """A loss or weight is infinite or no number; the last checkpoint is from before."""
+    """A loss or weight is non-finite; the last checkpoint is from before."""
 
 
 _ADVICE = (
-    "what was kept before is sound. A lower learning rate or --..._clip_norm may help, "
-    "in another --workdir"
+    "the checkpoint before is finite. A lower learning rate or --..._clip_norm may "
+    "help, in another --workdir"
 )
 
 
 def check_finite(arrays, step):
-    """Refuses a state in which an array, of those by name, holds what is no number."""
+    """Raises `NonFiniteLossError` if one of the arrays, by name, is non-finite."""
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise NonFiniteLossError(
-                f"{name} is not finite after step {step}; {_ADVICE}"
+                f"{name} is non-finite after step {step}; {_ADVICE}"
             )
 
 
-_STEPS = 20  # to look at a loss means to wait for its step
+_STEPS = 20  # between checks: reading a loss waits for its step
 
 
 class StopOnNonFiniteLoss(keras.callbacks.Callback):
-    """Raises `NonFiniteLossError` soon after it happened, before anything is saved.
+    """Raises `NonFiniteLossError` within 20 steps, and before anything is saved.
 
     Args:
         stage: String, for the message.
@@ -40,11 +40,11 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
         self.stage = stage
 
     def check(self, epoch, logs):
-        """Raises the error where a loss of an epoch, counted from 0, is no number."""
+        """Raises the error if a loss of an epoch, counted from 0, is non-finite."""
         losses = {n: float(v) for n, v in (logs or {}).items() if "loss" in n}
         bad = [name for name, value in losses.items() if not math.isfinite(value)]
         if bad:
-            # The sum says less than its terms.
+            # A term says more than their sum.
             name = next((name for name in bad if name != "loss"), "loss")
             raise NonFiniteLossError(
                 f"{self.stage}: {name} became {losses[name]} in epoch {epoch + 1}; "

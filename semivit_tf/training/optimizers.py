@@ -1,4 +1,4 @@
-"""How fast may each layer learn, and which weights decay?"""
+"""AdamW with a learning rate factor and a decay switch for each variable."""
 
 import keras
 import tensorflow as tf
@@ -11,7 +11,7 @@ def decays(variable, undecayed):
 
 
 def layer_ids(variables, groups):
-    """Returns for each variable the number of its group; later than all for the rest.
+    """Returns the number of each variable's group; `len(groups)` for those in none.
 
     Args:
         variables: List of variables.
@@ -34,13 +34,13 @@ def find_layer_groups(model):
 
 
 def clip_norm(gradient, largest):
-    """Returns a gradient, shrunk where its L2 norm exceeds the largest one wanted."""
+    """Returns a gradient, scaled down to an L2 norm of at most `largest`."""
     norm = ops.sqrt(ops.sum(ops.square(gradient)))
     return gradient * ops.minimum(largest / (norm + 1e-6), 1.0)
 
 
 def clip_global_norm(gradients, largest):
-    """Returns gradients, shrunk alike where the L2 norm of all of them is larger."""
+    """Returns gradients, scaled down together to an L2 norm of at most `largest`."""
     norm = ops.sqrt(sum(ops.sum(ops.square(gradient)) for gradient in gradients))
     factor = ops.minimum(largest / (norm + 1e-6), 1.0)
     return [gradient * factor for gradient in gradients]
@@ -51,18 +51,17 @@ class LayerWiseAdamW(keras.optimizers.AdamW):
     """AdamW with a factor on the learning rate, and a decay switch, for each variable.
 
     The factor scales the update and the decay, not the gradient: Adam would undo that.
-    `clipnorm`, `global_clipnorm` and `clipvalue` limit gradients as they are used:
-    summed over the replicas and the steps that were accumulated.
-    The update is one kernel of TensorFlow's where Keras has a dozen passes over memory,
-    with the same numbers but for rounding.
+    `clipnorm`, `global_clipnorm` and `clipvalue` limit gradients after they are summed
+    over replicas and accumulated steps. The update is one TensorFlow kernel,
+    `ResourceApplyAdam`, instead of a dozen Keras ops; results differ by rounding only.
 
     Args:
         learning_rate: Float or schedule.
         weight_decay: Float, or a schedule over the same steps.
         scales: List of floats, in the order of the trainable variables.
         decayed: List of bools, likewise.
-        starts: List of integers, likewise: so many updates leave the variable alone,
-            and its moments too.
+        starts: List of integers, likewise. The number of first updates that leave a
+            variable and its moments unchanged.
         **kwargs: See `keras.optimizers.AdamW`.
     """
 
@@ -93,7 +92,7 @@ class LayerWiseAdamW(keras.optimizers.AdamW):
                 )
 
     def _get_current_learning_rate(self):
-        # Over updates: Keras counts the batches of which several may make one.
+        # By updates: with gradient accumulation Keras counts batches instead.
         if isinstance(
             self._learning_rate, keras.optimizers.schedules.LearningRateSchedule
         ):
@@ -145,11 +144,11 @@ class LayerWiseAdamW(keras.optimizers.AdamW):
         """Does nothing: the decay is in `update_step`, where the scale is known."""
 
     def _clip_gradients(self, gradients):
-        """Leaves gradients as they are: replicas are not summed yet."""
+        """Does nothing: Keras would clip here, before replicas are summed."""
         return gradients
 
     def _all_reduce_sum_gradients(self, grads_and_vars):
-        """Sums gradients over replicas, and limits the sums."""
+        """Sums gradients over replicas, then clips the sums."""
         pairs = super()._all_reduce_sum_gradients(grads_and_vars)
         found = [(gradient, v) for gradient, v in pairs if gradient is not None]
         gradients, variables = (

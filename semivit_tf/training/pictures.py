@@ -1,4 +1,4 @@
-"""What does a network see, at some point of its training? A picture says it."""
+"""Pictures of what a network sees, drawn in the course of training."""
 
 import pathlib
 
@@ -13,10 +13,10 @@ _GAP = 4  # white pixels above and left of each image
 
 
 class Pictures(keras.callbacks.Callback):
-    """Writes pictures of the same images, after some epochs.
+    """Draws the same images after some epochs.
 
-    They lie in `pictures/`, as PNG files named by the epoch, and go to the default
-    writer of `tf.summary`, if there is one; see `MetricsLog`.
+    Pictures are PNG files in `pictures/`, named by the epoch. They also go to the
+    default writer of `tf.summary`, if there is one; see `MetricsLog`.
 
     Args:
         folder: Path of the stage.

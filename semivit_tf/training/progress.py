@@ -1,4 +1,4 @@
-"""What does a person see while a stage runs? One line, with the time left."""
+"""The line that shows how far a stage is, with the time left."""
 
 import sys
 import time
@@ -16,14 +16,14 @@ def clock(seconds):
 
 
 class Progress(keras.callbacks.Callback):
-    """Writes one line: renewed in place on a terminal, repeated now and then elsewhere.
+    """Writes one line: updated in place on a terminal, every 15 seconds elsewhere.
 
     Args:
         stage: String.
         epochs: Integer.
         steps_per_epoch: Integer.
-        shown: Names of the metrics in the line, in order, where they are there.
-        first_step: Integer. How many steps were done before.
+        shown: Names of the metrics in the line, in order, if they are logged.
+        first_step: Integer. Steps done before.
         stream: Where to write.
     """
 
@@ -44,7 +44,7 @@ class Progress(keras.callbacks.Callback):
         self._width = 0
 
     def on_train_begin(self, logs=None):
-        if self._written is not None:  # the rest of a run whose epoch was finished
+        if self._written is not None:  # a second `fit`, after the rest of an epoch
             return
         self._written = time.monotonic()
         total = self.epochs * self.steps_per_epoch
@@ -76,7 +76,7 @@ class Progress(keras.callbacks.Callback):
             self.write(last=True)
 
     def line(self):
-        """Returns what there is to say now."""
+        """Returns the line."""
         done, total = self.step, self.epochs * self.steps_per_epoch
         elapsed = time.monotonic() - self._started
         parts = [f"{self.stage}  epoch {self._epoch(done)}/{self.epochs}"]
@@ -98,7 +98,7 @@ class Progress(keras.callbacks.Callback):
         return min(self.epochs, -(-done // self.steps_per_epoch))
 
     def write(self, last=False):
-        """Writes the line, over the one before on a terminal."""
+        """Writes the line, on a terminal over the previous one."""
         line = self.line()
         if self.in_place:
             self.stream.write("\r" + line.ljust(self._width) + ("\n" if last else ""))
@@ -110,7 +110,7 @@ class Progress(keras.callbacks.Callback):
 
 
 class CountProgress:
-    """The same line for work that is counted: call it with `(done, total)`.
+    """The same line for counted work: call it with `(done, total)`.
 
     Args:
         title: String.

@@ -1,14 +1,14 @@
-"""Makes TensorFlow compute the same bits each time that it computes the same."""
+"""Bit-for-bit repeatable results from TensorFlow."""
 
 import tensorflow as tf
 
 
 def compute_repeatably():
-    """Makes all operations deterministic; call it before the first of them.
+    """Makes all operations deterministic. Call it before any of them runs.
 
-    To TensorFlow that is each operation by itself. But its graph optimizer turns what
-    is written as `a + (b + c)` into one operation of three inputs, and that begins with
-    the input whose memory is free first: a matter of timing. So sums stay as they are.
+    TensorFlow's own switch makes each operation deterministic. But its graph optimizer
+    turns `a + (b + c)` into one operation with three inputs, which adds them in the
+    order in which their buffers become free. So arithmetic optimization is turned off.
     """
     tf.config.experimental.enable_op_determinism()
     tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})

@@ -1,13 +1,13 @@
-"""How does an epoch that was stopped end with the means of all its steps?"""
+"""Means over a whole epoch, also where it was stopped and continued."""
 
 import keras
 
 
 class KeepRunningMeans(keras.callbacks.Callback):
-    """Gives the model's running means back that `fit` resets when an epoch begins.
+    """Restores the running means that `fit` resets when the first epoch begins.
 
     Args:
-        keep: Bool. Whether the first epoch goes on from the means there are.
+        keep: Bool. Whether the first epoch was begun before and has means to restore.
     """
 
     def __init__(self, keep):

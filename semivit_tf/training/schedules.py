@@ -1,4 +1,4 @@
-"""How do learning rate and momentum move over the steps of a run?"""
+"""Learning rates, momenta and temperatures as functions of the step."""
 
 import math
 
@@ -87,7 +87,7 @@ class EpochRamp(keras.optimizers.schedules.LearningRateSchedule):
     Args:
         start: Float. The value of the first epoch.
         end: Float. The value from the last epoch of the ramp on.
-        epochs: Integer. Epochs of the ramp; 0 for the end from the beginning on.
+        epochs: Integer. Epochs of the ramp; 0: the value is `end` throughout.
         steps_per_epoch: Integer.
     """
 
@@ -99,7 +99,7 @@ class EpochRamp(keras.optimizers.schedules.LearningRateSchedule):
 
     def __call__(self, step):
         epoch = ops.floor_divide(ops.cast(step, "int32"), self.steps_per_epoch)
-        # Past the ramp all is done, and in front of one that is empty.
+        # After the ramp, or where there is none, the value is `end`.
         done = ops.cast(epoch, "float32") / max(self.epochs - 1, 1)
         done = ops.where(epoch < self.epochs, done, 1.0)
         return self.end - (self.end - self.start) * (1.0 - done)
@@ -115,11 +115,11 @@ class EpochRamp(keras.optimizers.schedules.LearningRateSchedule):
 
 @keras.saving.register_keras_serializable(package="semivit_tf")
 class Ramp(keras.optimizers.schedules.LearningRateSchedule):
-    """Grows linearly from 0, and stays.
+    """Grows linearly from 0 to a value, and stays there.
 
     Args:
-        value: Float. What is reached.
-        steps: Integer. Where it is reached.
+        value: Float. The last value.
+        steps: Integer. The step at which it is reached.
     """
 
     def __init__(self, value, steps):

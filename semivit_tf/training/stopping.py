@@ -1,7 +1,7 @@
-"""How is a run told to stop, and what does it finish first?
+"""Requests to stop a run, and what it finishes first.
 
-SIGTERM and Ctrl-C (SIGINT) end a run by `Stopped`. Where a step is under way, it is
-finished and its state is kept before; a second signal does not wait.
+SIGTERM and Ctrl-C (SIGINT) end a run by `Stopped`. A training step that is under way
+is finished and saved first; a second signal stops at once.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import keras
 
 
 class Stopped(KeyboardInterrupt):
-    """The run was asked to stop; what it had done is kept."""
+    """The run was asked to stop; its state is saved."""
 
 
 class StopRequest:
@@ -23,13 +23,13 @@ class StopRequest:
 
 
 class SharedStopRequest:
-    """Whether any worker of a run was asked to stop: a file in their folder says so.
+    """Whether any worker of a run was asked to stop, told by a file that all can see.
 
-    The chief keeps the state and stops; without it the others cannot go on.
+    The chief saves the state and stops; the others cannot go on without it.
 
     Args:
         request: `StopRequest` of this worker.
-        path: Path of the file; None where there are no others.
+        path: Path of the file; None where there is one worker.
     """
 
     def __init__(self, request, path=None):
@@ -50,7 +50,7 @@ class SharedStopRequest:
 
 
 class PassStopOn(keras.callbacks.Callback):
-    """Tells the chief after a step, where this worker was asked to stop.
+    """Tells the chief after a step if this worker was asked to stop.
 
     Args:
         request: `SharedStopRequest`.
@@ -64,7 +64,7 @@ class PassStopOn(keras.callbacks.Callback):
         self.request.tell()
 
 
-_waiting = []  # the request of the work that is finished first, if there is any
+_waiting = []  # requests of work that stops by itself; the last one is asked
 
 
 def _answer(number, frame):
@@ -78,7 +78,7 @@ def _answer(number, frame):
 def stops_on_signals():
     """Lets SIGTERM and Ctrl-C raise `Stopped`, unless the process ignores them.
 
-    Gives a function to call after a library may have taken the signals for itself.
+    Gives a function that takes the signals back from a library that took them.
     """
     before = {}
     if threading.current_thread() is threading.main_thread():
@@ -99,7 +99,7 @@ def stops_on_signals():
 
 @contextlib.contextmanager
 def finishing_first():
-    """Gives a `StopRequest` to look at: the first signal is left to who looks."""
+    """Gives a `StopRequest` to check: the first signal sets it and raises nothing."""
     request = StopRequest()
     _waiting.append(request)
     try:

@@ -1,4 +1,4 @@
-"""How are the weights of a network kept? By name, in one `.safetensors` file."""
+"""Weights of a network by name, in one `.safetensors` file."""
 
 import contextlib
 import errno
@@ -30,7 +30,7 @@ def weight_names(model):
     return names
 
 
-# Metadata of a file: what the last norm of the network acted on.
+# The entry in a file's metadata that says what the last norm acted on.
 NORMALIZED = "semivit_tf.normalized"
 _NORMALIZED_BY = {"class_token": "tokens", "mean": "mean"}
 
@@ -53,12 +53,12 @@ def save_weights(model, path, normalized=None):
 
 
 def load_weights(model, path, skip=()):
-    """Loads what `save_weights` wrote; every weight has to be there and to fit.
+    """Loads what `save_weights` wrote; all names and shapes should match.
 
     Args:
         model: A built network.
         path: File.
-        skip: Prefixes of names that are neither loaded nor missed.
+        skip: Prefixes of names that are left alone, in the file and in the model.
     """
     arrays, _ = read_arrays(path)
     wanted = {n: w for n, w in weight_names(model).items() if not n.startswith(skip)}

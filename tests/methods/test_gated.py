@@ -184,7 +184,7 @@ def test_all_rows_are_used_where_they_have_to_be(
         model.compile(jit_compile=jit_compile)
     assert model.gated is False
     assert model.needs_all_rows() == reason
-    with pytest.raises(ValueError, match=f"`gated=True` cannot be had: {reason}"):
+    with pytest.raises(ValueError, match=f"`gated=True` is not possible: {reason}"):
         model.compile(jit_compile=jit_compile, gated=True)
 
 

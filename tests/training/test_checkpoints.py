@@ -158,15 +158,15 @@ def test_what_differs_between_replicas_is_kept_of_each(tmp_path, mirrored):
     assert [everywhere(variable) for variable in states(again)] == before
 
 
-def test_what_is_no_number_is_not_kept(tmp_path):
+def test_what_is_non_finite_is_not_kept(tmp_path):
     model = build()
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(model, Position(0, 1))
     kernel = model.student.head.kernel
     kernel.assign(tf.fill(kernel.shape, float("nan")))
-    with pytest.raises(NonFiniteLossError, match="kernel is not finite after step 2"):
+    with pytest.raises(NonFiniteLossError, match="kernel is non-finite after step 2"):
         checkpoints.save(model, Position(0, 2))
-    with pytest.raises(NonFiniteLossError, match="kernel is not finite after step 2"):
+    with pytest.raises(NonFiniteLossError, match="kernel is non-finite after step 2"):
         checkpoints.save_best(model, Position(0, 2), "student", 0.5)
     assert [path.name for path in tmp_path.iterdir()] == ["step-0000000001.safetensors"]
 
@@ -181,7 +181,7 @@ def test_a_file_that_cannot_be_read_leaves_the_one_before(tmp_path):
     assert checkpoints.restore(model) == checkpoints.position() == Position(0, 1)
     arrays, _ = read_arrays(first)
     write_arrays(first, arrays, {})
-    with pytest.raises(CheckpointError, match="cannot be read.*the stage begins anew"):
+    with pytest.raises(CheckpointError, match="cannot be read.*the stage starts over"):
         checkpoints.restore(model)
     second.unlink()
     with pytest.raises(CheckpointError, match="does not say how far it is"):

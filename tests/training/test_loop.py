@@ -1,4 +1,4 @@
-"""Training in a folder: validated at the end, stopped when the loss is no number."""
+"""Training in a folder: validated at the end, stopped when the loss is non-finite."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def test_the_last_epoch_is_validated(epochs, count):
     assert len(set(np.diff(chosen))) <= 1
 
 
-def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(tmp_path):
+def test_a_non_finite_loss_stops_and_keeps_the_checkpoint(tmp_path):
     model = Classifier(small_vit(), 3)
     model.compile(keras.optimizers.SGD(0.1))
     views, labels = semi_batch()
@@ -55,7 +55,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(tmp_path):
 
 @pytest.mark.parametrize("replicas", [1, 2])
 @pytest.mark.parametrize(("view", "term"), [("image", ""), ("strong", "un")])
-def test_the_term_that_was_no_number_first_is_named(
+def test_the_term_that_was_non_finite_first_is_named(
     tmp_path, mirrored, replicas, view, term
 ):
     """The last of its rows spoils step 4, the weights, and all terms from then on."""
@@ -74,7 +74,7 @@ def test_the_term_that_was_no_number_first_is_named(
         train(model, data.skip, job)
 
 
-def test_weights_that_are_no_numbers_are_found_though_no_loss_was(tmp_path):
+def test_non_finite_weights_are_found_though_no_loss_was(tmp_path):
     model = SemiViT(small_vit(), 3, seed=0)
     model.compile(keras.optimizers.SGD(0.1))
     weight = model.student.trainable_variables[0]
