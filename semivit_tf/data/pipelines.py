@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from semivit_tf.augment.central_view import central_view
 from semivit_tf.augment.decoding import decode
+from semivit_tf.contracts import HasContents
 from semivit_tf.data.order import index_batches
 
 _BATCHES_AHEAD = 2
@@ -163,7 +164,7 @@ def evaluation_batches(source, indices, size, batch_size=256, share=1.0):
     """
 
     def load(index):
-        if hasattr(source, "contents"):
+        if isinstance(source, HasContents):
             image = decode(source.contents(index))
         else:
             image = tf.gather(source.images, index)

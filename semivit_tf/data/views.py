@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from semivit_tf.augment.decoding import OpenImage
 from semivit_tf.augment.randomness import image_key
+from semivit_tf.contracts import HasContents
 
 _PARALLEL = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
 # Every view draws from a stream of its own, also where two share a policy.
@@ -88,7 +89,8 @@ class Views:
         size = order.element_spec[0].shape[0]
         # A call from TensorFlow into Python is slow, so each makes several images.
         per_call = next(count for count in (8, 4, 2, 1) if size % count == 0)
-        make = self._of_files if hasattr(self.source, "contents") else self._of_arrays
+        encoded = isinstance(self.source, HasContents)
+        make = self._of_files if encoded else self._of_arrays
         calls = (
             order.unbatch()
             .batch(per_call, drop_remainder=True)

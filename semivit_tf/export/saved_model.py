@@ -6,6 +6,7 @@ import tempfile
 
 import tensorflow as tf
 
+from semivit_tf.contracts import StudentAndTeacher
 from semivit_tf.export.signatures import ServedClassifier
 from semivit_tf.export.warmup import write_warmup_requests
 from semivit_tf.whole_file import whole_folder
@@ -42,8 +43,10 @@ def export_saved_model(
         The path of the version's folder.
     """
     _check(weights, version)
-    network = getattr(model, weights, model)
-    served_weights = weights if network is not model else network.name
+    network, served_weights = model, model.name
+    if isinstance(model, StudentAndTeacher):
+        network = model.teacher if weights == "teacher" else model.student
+        served_weights = weights
     shape = tuple(network.image_shape)
     classes = network.compute_output_shape((1, *shape))[-1]
     class_names = [str(name) for name in class_names or range(classes)]

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from semivit_tf.augment.mixing import labeled_mix
+from semivit_tf.contracts import HasImageShape, HasInputs
 from semivit_tf.losses.cross_entropy import (
     smoothed_one_hot,
     soft_target_cross_entropy,
@@ -14,9 +15,9 @@ from semivit_tf.methods.labeled import LabeledMethod
 
 def find_image_shape(backbone, image_shape=None):
     """Returns the `(H, W, C)` of a backbone's input: the one given, or its own."""
-    if image_shape is None:
-        image_shape = getattr(backbone, "image_shape", None)
-    if image_shape is None and getattr(backbone, "inputs", None):
+    if image_shape is None and isinstance(backbone, HasImageShape):
+        image_shape = backbone.image_shape
+    if image_shape is None and backbone.built and isinstance(backbone, HasInputs):
         image_shape = backbone.inputs[0].shape[1:]
     if image_shape is None or None in tuple(image_shape):
         raise ValueError(
@@ -96,7 +97,7 @@ class Classifier(LabeledMethod):
         features = self.backbone.compute_output_spec(images)
         if not self.backbone.built:
             self.backbone.build(input_shape)
-        if not hasattr(features, "shape") or len(features.shape) != 2:
+        if not isinstance(features, keras.KerasTensor) or len(features.shape) != 2:
             raise ValueError(
                 "`backbone` should map images [B, H, W, C] to features [B, D]. "
                 f"Received a backbone with output {features}"

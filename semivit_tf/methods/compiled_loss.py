@@ -22,7 +22,7 @@ def compiled_loss(loss):
     if sparse and config["from_logits"] and config["ignore_class"] is None:
         return soft_target_cross_entropy
     function = given if callable(given) and not config else None
-    name = function.__name__ if hasattr(function, "__name__") else ""
+    name = getattr(function, "__name__", "")
     # Keras' own functions, asked for by name, take scores for probabilities.
     by_name = isinstance(loss, str) and "from_logits" not in config
     if sparse or "sparse" in name or by_name or config.get("from_logits") is False:

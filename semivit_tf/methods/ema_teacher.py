@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from semivit_tf.contracts import FollowsStudent
+
 
 def moving_average(average, value, momentum):
     """Returns momentum * average + (1 - momentum) * value; exact at 0 and at 1."""
@@ -42,7 +44,7 @@ class EMATeacher(keras.callbacks.Callback):
 
     def set_model(self, model):
         super().set_model(model)
-        if not hasattr(model, "follow_student"):
+        if not isinstance(model, FollowsStudent):
             raise ValueError(
                 "EMATeacher needs a model with a student and a teacher, such as "
                 f"SemiViT. Received: {type(model).__name__}"
@@ -52,7 +54,8 @@ class EMATeacher(keras.callbacks.Callback):
     def decides_like(self, other):
         """Returns whether a step compiled for another callback fits this one."""
         mine, its = self.momentum, other.momentum
-        if hasattr(mine, "get_config") and type(mine) is type(its):
+        schedule = keras.optimizers.schedules.LearningRateSchedule
+        if isinstance(mine, schedule) and type(mine) is type(its):
             mine, its = mine.get_config(), its.get_config()
         return mine == its and self.validate == other.validate
 

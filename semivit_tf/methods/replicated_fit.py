@@ -65,10 +65,9 @@ class ReplicatedFit(keras.Model):
 
     def _maybe_symbolic_build(self, *args, **kwargs):
         """Builds what is not built yet: the optimizer. Keras' way fails for workers."""
-        optimizer = getattr(self, "optimizer", None)
-        if optimizer is not None and not optimizer.built:
+        if self.compiled and not self.optimizer.built:
             with self.distribute_strategy.scope():
-                optimizer.build(self.trainable_variables)
+                self.optimizer.build(self.trainable_variables)
 
     def _make_function(self, step_function):
         """Makes what Keras calls with an iterator: one step, or several of them.

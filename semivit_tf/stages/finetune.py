@@ -1,5 +1,6 @@
 """The kind of stage in which encoder and head learn from the labelled images."""
 
+from semivit_tf.contracts import StudentAndTeacher, student_of
 from semivit_tf.methods.averaged_classifier import AveragedClassifier
 from semivit_tf.methods.classifier import Classifier
 from semivit_tf.methods.ema_teacher import EMATeacher
@@ -54,7 +55,7 @@ class Finetune(TrainingKind):
 
     def initialise(self, run, stage, model):
         source = starting_weights(run, stage)
-        student = getattr(model, "student", model)
+        student = student_of(model)
         if source.file:
             self.load_file(run, stage, student)
         elif source.stage and "encoder" in run.networks(source.stage):
@@ -77,7 +78,6 @@ class Finetune(TrainingKind):
 
     def keep(self, run, stage, model, checkpoint):
         folder = run.stage_folder(stage)
-        student = getattr(model, "student", model)
-        save_weights(student, folder.weights("student", checkpoint))
-        if hasattr(model, "teacher"):
+        save_weights(student_of(model), folder.weights("student", checkpoint))
+        if isinstance(model, StudentAndTeacher):
             save_weights(model.teacher, folder.weights("teacher", checkpoint))

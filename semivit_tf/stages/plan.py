@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from semivit_tf.evaluation.tables import text_table
+from semivit_tf.methods.ema_teacher import EMATeacher
 from semivit_tf.training.checkpoints import Checkpoints
 from semivit_tf.training.distribution import distributed
 from semivit_tf.training.progress import clock
@@ -62,7 +63,7 @@ def measure(training, folder):
     with strategy.scope():
         model.optimizer.build(model.trainable_variables)
     # The callback that moves a teacher is part of a step; those that watch are not.
-    moving = [c for c in training.callbacks if hasattr(c, "momentum_at")]
+    moving = [c for c in training.callbacks if isinstance(c, EMATeacher)]
     model.fit(
         distributed(strategy, training.stream, 0),
         steps_per_epoch=1 + TIMED_STEPS,

@@ -15,6 +15,7 @@ import dataclasses
 import pathlib
 
 from semivit_tf.config.settings import InputError
+from semivit_tf.contracts import StudentAndTeacher, student_of
 from semivit_tf.stages.failures import input_errors
 from semivit_tf.stages.stage import Stage
 from semivit_tf.training.weight_files import load_weights
@@ -113,7 +114,7 @@ def load_classifier(run, stage, model):
         model: A classifier, or a method with a `student` and a `teacher`. Where the
             stage has no teacher, the teacher starts as the student does.
     """
-    student = getattr(model, "student", model)
+    student = student_of(model)
     load_weights(student, handed_on(run, stage, "student"))
     if student is not model:
         follow_student(model)
@@ -124,7 +125,7 @@ def load_classifier(run, stage, model):
 
 def follow_student(model):
     """Gives the teacher, if there is one, the student's weights."""
-    if hasattr(model, "teacher"):
+    if isinstance(model, StudentAndTeacher):
         model.teacher.set_weights(model.student.get_weights())
 
 

@@ -4,6 +4,13 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from semivit_tf.contracts import (
+    HasFirstUpdates,
+    HasLayerGroups,
+    backbone_of,
+    student_of,
+)
+
 
 def decays(variable, undecayed):
     """Returns whether weight decay applies: to matrices, unless exempt by name."""
@@ -27,10 +34,8 @@ def layer_ids(variables, groups):
 
 def find_layer_groups(model):
     """Returns the groups of the backbone that a method trains, or None."""
-    network = getattr(model, "student", model)
-    backbone = getattr(network, "backbone", network)
-    groups = getattr(backbone, "layer_groups", None)
-    return groups() if groups else None
+    backbone = backbone_of(student_of(model))
+    return backbone.layer_groups() if isinstance(backbone, HasLayerGroups) else None
 
 
 def clip_norm(gradient, largest):
@@ -237,7 +242,7 @@ def layer_wise_adamw(
         Bao et al., BEiT: BERT Pre-Training of Image Transformers, 2022.
     """
     variables = model.trainable_variables
-    late = getattr(model, "first_updates", dict)()
+    late = model.first_updates() if isinstance(model, HasFirstUpdates) else {}
     starts = [late.get(id(variable), 0) for variable in variables]
     return LayerWiseAdamW(
         learning_rate,

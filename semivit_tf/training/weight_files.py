@@ -7,6 +7,12 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from semivit_tf.contracts import (
+    HasPooling,
+    HasWeightNames,
+    SaysNormalized,
+    backbone_of,
+)
 from semivit_tf.whole_file import whole_path
 
 
@@ -15,11 +21,9 @@ class CheckpointError(ValueError):
 
 
 def weight_names(model):
-    """Returns a dict of name to weight; the model's own name is not part of it.
-
-    A backbone whose paths are not the same in every instance has `weight_names()`.
-    """
-    given = getattr(getattr(model, "backbone", model), "weight_names", dict)()
+    """Returns a dict of name to weight; the model's own name is not part of it."""
+    backbone = backbone_of(model)
+    given = backbone.weight_names() if isinstance(backbone, HasWeightNames) else {}
     names = {}
     for weight in model.weights:
         parts = given.get(id(weight), weight.path).split("/")
@@ -35,6 +39,16 @@ NORMALIZED = "semivit_tf.normalized"
 _NORMALIZED_BY = {"class_token": "tokens", "mean": "mean"}
 
 
+def find_normalized(model):
+    """Returns what the last norm of a network acts on, or None if nothing says it."""
+    if isinstance(model, SaysNormalized):
+        return model.normalized
+    backbone = backbone_of(model)
+    if isinstance(backbone, HasPooling):
+        return _NORMALIZED_BY.get(backbone.pooling)
+    return None
+
+
 def save_weights(model, path, normalized=None):
     """Writes the weights of a network, and nothing else, to a `.safetensors` file.
 
@@ -44,9 +58,7 @@ def save_weights(model, path, normalized=None):
         normalized: `"tokens"` or `"mean"`: what the last norm acted on, where neither
             the model's `normalized` nor the backbone's `pooling` says it.
     """
-    pooling = getattr(getattr(model, "backbone", model), "pooling", None)
-    known = getattr(model, "normalized", _NORMALIZED_BY.get(pooling))
-    normalized = normalized or known
+    normalized = normalized or find_normalized(model)
     metadata = {NORMALIZED: normalized} if normalized else {}
     arrays = {name: weight.numpy() for name, weight in weight_names(model).items()}
     write_arrays(path, arrays, metadata)

@@ -2,8 +2,11 @@
 
 import dataclasses
 
+import keras
+
 from semivit_tf.backbones.convnext import ConvNeXt
 from semivit_tf.backbones.vit import ViT
+from semivit_tf.contracts import HasDecoder, HasHead, StudentAndTeacher, backbone_of
 from semivit_tf.weights.convnext_naming import ConvNeXtNaming
 from semivit_tf.weights.dialect import our_own
 from semivit_tf.weights.vit_naming import ViTNaming
@@ -47,7 +50,7 @@ class Network:
 
 def find_targets(model):
     """Returns the networks of a model by name: `student` and `teacher`, or one `""`."""
-    if hasattr(model, "student") and hasattr(model, "teacher"):
+    if isinstance(model, StudentAndTeacher):
         found = {"student": model.student, "teacher": model.teacher}
     else:
         found = {"": model}
@@ -59,8 +62,8 @@ def describe(model):
 
     A model's attributes tell what is on the backbone: a dense `head`, a `decoder`.
     """
-    backbone = getattr(model, "backbone", model)
-    decoder = getattr(model, "decoder", None)
+    backbone = backbone_of(model)
+    decoder = model.decoder if isinstance(model, HasDecoder) else None
     if isinstance(backbone, ViT):
         naming = ViTNaming(backbone, decoder)
     elif isinstance(backbone, ConvNeXt):
@@ -74,9 +77,9 @@ def describe(model):
     if decoder is not None:
         found = _inside(decoder).items()
         weights |= {f"decoder/{name}": weight for name, weight in found}
-    head = getattr(model, "head", None)
-    if hasattr(head, "kernel") and hasattr(head, "bias"):
-        weights |= dict(zip(HEAD, (head.kernel, head.bias), strict=True))
+    if isinstance(model, HasHead) and isinstance(model.head, keras.layers.Dense):
+        head = model.head.kernel, model.head.bias
+        weights |= dict(zip(HEAD, head, strict=True))
     return Network(type(backbone).__name__, weights, naming)
 
 
