@@ -27,6 +27,22 @@ def find_image_shape(backbone, image_shape=None):
     return tuple(image_shape)
 
 
+def build_features(backbone, image_shape):
+    """Builds a backbone that is not built yet; returns the spec of its features.
+
+    In this order: once it was called, Keras refuses the weights that a `build` of its
+    own would add.
+
+    Args:
+        backbone: `keras.Model` from images to features.
+        image_shape: Tuple `(H, W, C)`.
+    """
+    if not backbone.built:
+        backbone.build((None, *image_shape))
+    images = keras.KerasTensor((1, *image_shape), "float32")
+    return backbone.compute_output_spec(images)
+
+
 @keras.saving.register_keras_serializable(package="semivit_tf")
 class Classifier(LabeledMethod):
     """Class scores from any model that maps images to features.
@@ -93,10 +109,7 @@ class Classifier(LabeledMethod):
             self.cutmix_alpha = cutmix_alpha
 
     def build(self, input_shape):
-        images = keras.KerasTensor((1, *self.image_shape), "float32")
-        features = self.backbone.compute_output_spec(images)
-        if not self.backbone.built:
-            self.backbone.build(input_shape)
+        features = build_features(self.backbone, self.image_shape)
         if not isinstance(features, keras.KerasTensor) or len(features.shape) != 2:
             raise ValueError(
                 "`backbone` should map images [B, H, W, C] to features [B, D]. "

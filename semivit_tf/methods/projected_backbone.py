@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from semivit_tf.methods.classifier import find_image_shape
+from semivit_tf.methods.classifier import build_features, find_image_shape
 
 
 @keras.saving.register_keras_serializable(package="semivit_tf")
@@ -24,10 +24,7 @@ class ProjectedBackbone(keras.Model):
         self.build((None, *self.image_shape))
 
     def build(self, input_shape):
-        images = keras.KerasTensor((1, *self.image_shape), "float32")
-        features = self.backbone.compute_output_spec(images)
-        if not self.backbone.built:
-            self.backbone.build(input_shape)
+        features = build_features(self.backbone, self.image_shape)
         if not self.head.built:
             self.head.build(features.shape)
         self.built = True

@@ -6,7 +6,9 @@ import pytest
 import tensorflow as tf
 from scipy.special import log_softmax
 
+from semivit_tf.layers.projection_head import ProjectionHead
 from semivit_tf.methods.classifier import Classifier
+from semivit_tf.methods.projected_backbone import ProjectedBackbone
 from tests.methods.small import loss_and_terms, semi_batch, sharpen, small_vit
 
 
@@ -83,6 +85,41 @@ def test_regularisation_of_a_users_backbone_is_part_of_the_loss():
     loss = float(loss_and_terms(model, (images, labels))[0])
     logged = model.train_on_batch(images, labels, return_dict=True)["loss"]
     np.testing.assert_allclose(logged, loss + penalty, rtol=1e-5)
+
+
+class BuiltByItself(keras.Model):
+    """Makes a weight in its own `build`, and those of a layer when it is called."""
+
+    image_shape = (8, 8, 1)
+
+    def __init__(self):
+        super().__init__()
+        self.dense = keras.layers.Dense(4)
+
+    def build(self, input_shape):
+        self.scale = self.add_weight(shape=(4,), initializer="ones", name="scale")
+        self.built = True
+
+    def call(self, images):
+        return self.scale * self.dense(keras.ops.mean(images, axis=(1, 2)))
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda backbone: Classifier(backbone, 3),
+        lambda backbone: ProjectedBackbone(backbone, ProjectionHead(3)),
+    ],
+)
+@pytest.mark.parametrize("built", [False, True])
+def test_a_backbone_may_build_itself(wrap, built):
+    backbone = BuiltByItself()
+    if built:
+        backbone.build((None, 8, 8, 1))
+    model = wrap(backbone)
+    assert [weight.shape for weight in backbone.weights] == [(4,), (1, 4), (4,)]
+    assert model(np.ones((2, 8, 8, 1), "float32")).shape == (2, 3)
+    assert len(model.trainable_variables) == 3 + len(model.head.trainable_variables)
 
 
 @pytest.mark.parametrize(
