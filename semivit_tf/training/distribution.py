@@ -108,14 +108,16 @@ def meet(strategy, text=""):
     """Waits for all workers; returns whether all of them passed the same text."""
     if workers(strategy)[1] == 1:
         return True
-    number = zlib.crc32(text.encode())
+    number = tf.constant(zlib.crc32(text.encode()), tf.float64)
+    total = _sum_over_replicas(strategy, number)
+    return float(total) == float(number) * strategy.num_replicas_in_sync
 
-    @tf.function
-    def total():
-        here = strategy.run(lambda: tf.constant(number, tf.float64))
-        return strategy.reduce("SUM", here, axis=None)
 
-    return float(total()) == float(number) * strategy.num_replicas_in_sync
+@tf.function
+def _sum_over_replicas(strategy, number):
+    """Adds up the number that each replica was given; traced once for a strategy."""
+    here = strategy.run(tf.identity, args=(number,))
+    return strategy.reduce("SUM", here, axis=None)
 
 
 def distributed(strategy, stream, step):

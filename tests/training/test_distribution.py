@@ -3,10 +3,12 @@
 import pytest
 import tensorflow as tf
 
+from semivit_tf.training import distribution
 from semivit_tf.training.distribution import (
     check_batch_size,
     create_strategy,
     distributed,
+    meet,
 )
 
 
@@ -14,7 +16,7 @@ def test_one_device_is_the_default():
     assert create_strategy("none") is tf.distribute.get_strategy()
 
 
-def test_mirrored_uses_the_logical_processors():
+def test_mirrored_uses_the_logical_cpus():
     assert create_strategy("mirrored", logical_cpus=2).num_replicas_in_sync == 2
 
 
@@ -58,3 +60,18 @@ def test_each_replica_gets_its_rows_in_a_batch_of_known_size():
 
     seen = strategy.experimental_local_results(step(next(batches)))
     assert [rows.numpy().tolist() for rows in seen] == [[18, 19, 20], [21, 22, 23]]
+
+
+def test_workers_meet_many_times_by_one_trace(mirrored, monkeypatch):
+    monkeypatch.setattr(distribution, "workers", lambda strategy: (0, 2))
+    run, traces = mirrored.run, []
+
+    def counted(*args, **kwargs):
+        traces.append(args)
+        return run(*args, **kwargs)
+
+    monkeypatch.setattr(mirrored, "run", counted)
+    assert all(meet(mirrored, text) for text in ("", "a", "b", "a longer one", "a"))
+    assert len(traces) == 1
+    total = distribution._sum_over_replicas(mirrored, tf.constant(1.5, tf.float64))
+    assert float(total) == 3.0
