@@ -92,14 +92,12 @@ class MaskedAutoencoder(keras.layers.Layer):
         self.norm = backbone.norm
         if own_norm:
             self.norm = LayerNorm(name="norm", dtype=self.dtype_policy)
-        self.build((None, *backbone.image_shape))
-
-    def build(self, input_shape):
-        encoded = (None, 1 + self.visible, self.backbone.width)
-        if not self.norm.built:
-            self.norm.build(encoded)
-        if not self.decoder.built:
-            self.decoder.build(encoded)
+        # Not in `build`: there Keras puts this layer's own name before the names that
+        # weights have in files, such as decoder/mask_token.
+        encoded = (None, 1 + self.visible, backbone.width)
+        for layer in (self.norm, self.decoder):
+            if not layer.built:
+                layer.build(encoded)
         self.built = True
 
     def draw_order(self, images, seed=None):
