@@ -124,7 +124,7 @@ METHODS = [
         (IMAGES, np.arange(4) % 3),
     ),
     Row(
-        lambda: DINO(small_vit(drop_path=0.1), outputs=9, **HEAD),
+        lambda: DINO(small_vit(), outputs=9, **HEAD),
         (IMAGES,),
         crop_batch(),
     ),

@@ -74,7 +74,9 @@ class MAE(Method):
         return self.autoencoder.draw_order(images, seed=self.seed_generator)
 
     def call(self, images, training=False):
-        return self.autoencoder(images, *self.draw_order(images), training=training)
+        # Served and saved networks should answer the same each time.
+        draw = self.draw_order if training else self.autoencoder.fixed_order
+        return self.autoencoder(images, *draw(images), training=training)
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self.autoencoder.tokens, self.decoder.outputs)

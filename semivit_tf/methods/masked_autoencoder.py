@@ -1,6 +1,7 @@
 """The network of a masked autoencoder: a ViT on visible patches, and a decoder."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from semivit_tf.backbones.vit import ViT
@@ -103,6 +104,13 @@ class MaskedAutoencoder(keras.layers.Layer):
     def draw_order(self, images, seed=None):
         """Draws which patches of each image are visible; see `random_token_order`."""
         return random_token_order(ops.shape(images)[0], self.tokens, seed=seed)
+
+    def fixed_order(self, images):
+        """Returns an order as `draw_order` does, the same for all images and calls."""
+        shuffle = np.random.RandomState(0).permutation(self.tokens).astype("int32")
+        orders = np.stack([shuffle, np.argsort(shuffle).astype("int32")])
+        orders = ops.repeat(orders[:, None], ops.shape(images)[0], axis=1)
+        return orders[0], orders[1]
 
     def encode(self, images, shuffle, training=False):
         """Encodes the first `visible` patches of an order: `[B, 1 + M, D]`."""

@@ -65,14 +65,7 @@ def match(network, arrays, head="auto", skip=(), normalized=None):
     Returns:
         A `Match`.
     """
-    known = {}
-    for name in arrays:
-        if unwrap(name) in known:
-            raise WeightsError(
-                "its weights should have different names. "
-                f"Received twice: {unwrap(name)[:80]}"
-            )
-        known[unwrap(name)] = name
+    known = _by_bare_name(arrays)
     if reason := network.naming.reason_to_refuse(known):
         raise WeightsError(reason)
     dialects = network.dialects(list(known))
@@ -115,6 +108,19 @@ def match(network, arrays, head="auto", skip=(), normalized=None):
         if ours not in result.sources and ours not in result.fresh
     ]
     return result
+
+
+def _by_bare_name(arrays):
+    """Returns the names of a file by what they are without wrappers' prefixes."""
+    known = {}
+    for name in arrays:
+        if unwrap(name) in known:
+            raise WeightsError(
+                "its weights should have different names. "
+                f"Received twice: {unwrap(name)[:80]}"
+            )
+        known[unwrap(name)] = name
+    return known
 
 
 def _settle_head(result, network, head):

@@ -1,0 +1,83 @@
+"""Stage 3 by every method, and by parts of one in another, from flags alone."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from safetensors.numpy import load_file
+
+from tests.stages.runs import ROOT, TINY, error, run
+
+# Without what belongs to a fixed threshold.
+FREE = [flag for flag in TINY if not flag.startswith("--semi_threshold")]
+SHORT = ["--stages=finetune,semi_finetune", "--finetune_epochs=1"]
+ADAPTIVE = ["--semi_selection=self_adaptive_threshold", "--semi_threshold_momentum=0.9"]
+
+
+def last_state(folder):
+    """The latest checkpoint of stage 3, which holds all variables."""
+    return sorted((folder / "semi_finetune/checkpoints").glob("step-*"))[-1]
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--semi_method=fixmatch", "--semi_steps_per_epoch=3"],
+        ["--semi_method=fixmatch", "--semi_mixing=probabilistic", "--semi_epochs=1"],
+    ],
+)
+def test_methods_and_their_parts_run_from_flags(flags, tmp_path, capsys):
+    assert run(*SHORT, *flags, f"--workdir={tmp_path / 'run'}") == 0
+    epochs = (tmp_path / "run/semi_finetune/metrics.jsonl").read_text().splitlines()
+    assert '"kept": 1.0' in epochs[-1]  # the threshold is 0
+    steps = "6 in all" if "--semi_steps_per_epoch=3" in flags else "14 in all"
+    assert steps in capsys.readouterr().out
+
+
+def test_stage_3_starts_from_scratch_if_told_so(tmp_path, capsys):
+    stages = "--stages=semi_finetune,evaluate,export"
+    flags = ["--semi_from_scratch", "--semi_batch_size=30", "--semi_epochs=1"]
+    assert run(stages, *flags, f"--workdir={tmp_path / 'run'}") == 0
+    assert (tmp_path / "run/export/1").exists()  # with batches of 30 from 20 labels
+    capsys.readouterr()
+    assert '"scratch"' in (tmp_path / "run/semi_finetune/DONE").read_text()
+    assert "init_from" in error(capsys, stages, f"--workdir={tmp_path / 'other'}")
+
+
+def test_a_flag_of_another_method_is_one_line(tmp_path, capsys):
+    folder = f"--workdir={tmp_path / 'run'}"
+    found = error(capsys, "--semi_fairness_weight=1", folder)
+    assert found.endswith(
+        "--semi_fairness_weight is not a setting of --semi_method=semi_vit. "
+        "Received: 1.0"
+    )
+    found = error(capsys, "--semi_method=freematch", folder)
+    assert "--semi_threshold belongs to --semi_selection=fixed_threshold" in found
+
+
+def start(folder, *flags):
+    command = [sys.executable, str(ROOT / "main.py"), *FREE, *SHORT, *flags]
+    command += ["--deterministic", "--checkpoint_steps=5", f"--workdir={folder}"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def test_running_thresholds_survive_a_kill(tmp_path):
+    """Semi-ViT's mixing with FreeMatch's selection."""
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    runs = start(whole, *ADAPTIVE), start(killed, *ADAPTIVE)
+    checkpoints = killed / "semi_finetune/checkpoints"
+    while runs[1].poll() is None and not list(checkpoints.glob("step-*")):
+        time.sleep(0.01)
+    runs[1].send_signal(signal.SIGKILL)
+    runs[1].communicate()
+    assert runs[1].returncode == -signal.SIGKILL
+    output, _ = start(killed, *ADAPTIVE).communicate(timeout=300)
+    assert b"continued at step" in output, output
+    output, _ = runs[0].communicate(timeout=300)
+    assert runs[0].returncode == 0, output
+    assert last_state(whole).read_bytes() == last_state(killed).read_bytes()
+    state = load_file(last_state(whole))
+    (threshold,) = [v for n, v in state.items() if n.endswith("/confidence")]
+    assert 0.1 < threshold < 1.0  # moved from 1 / 10
