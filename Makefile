@@ -8,7 +8,7 @@ quickstart: .venv/installed
 	$(BIN)/python main.py --flagfile=experiments/quickstart.flags
 
 test: .venv/tested lint
-	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=5
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=5
 
 lint: .venv/tested
 	$(BIN)/ruff check .

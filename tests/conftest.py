@@ -1,15 +1,23 @@
-"""Two logical processors for all tests, so that replicas can be tested anywhere."""
+"""Two logical devices for all tests; memory given back; what a run of tests costs."""
 
+import ctypes
+import gc
 import os
+import resource
 import signal
+import sys
 
 # What a shell starts in the background ignores Ctrl-C, and so do its children.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# XLA's own passes are what can go wrong here; LLVM's take a fifth of a test's time.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import keras
 import pytest
 import tensorflow as tf
+
+MOST_GIGABYTES = 3.0  # of a process that runs tests
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
@@ -25,7 +33,61 @@ def seeded():
 
 @pytest.fixture
 def mirrored():
-    """A strategy over the two logical processors."""
+    """A strategy over the two logical devices."""
     return tf.distribute.MirroredStrategy(
         ["CPU:0", "CPU:1"], cross_device_ops=tf.distribute.ReductionToOneDevice()
+    )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def memory_given_back():
+    """Drops the models and functions of a file, which hold each other in cycles."""
+    yield
+    keras.backend.clear_session()
+    gc.collect()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).malloc_trim(0)  # else freed memory stays with the process
+
+
+# === What a run costs ===
+
+_workers = []
+
+
+def cost():
+    """Returns the CPU seconds and the most gigabytes of this process so far.
+
+    The seconds include those of processes it has started and that have ended.
+    """
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+    unit = 1 if sys.platform == "darwin" else 1024
+    return seconds, own.ru_maxrss * unit / 1e9
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """Collects, in the process that directs the others, what one of them cost."""
+    if hasattr(node, "workeroutput"):  # one that crashed fails the run by itself
+        _workers.append(node.workeroutput["cost"])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session):
+    """Fails the run if a process that runs tests has taken too much memory."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["cost"] = cost()
+    elif max(gigabytes for _, gigabytes in _workers or [cost()]) > MOST_GIGABYTES:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Says what the run has cost."""
+    costs = _workers or [cost()]
+    minutes = sum(seconds for seconds, _ in costs) / 60
+    most = max(gigabytes for _, gigabytes in costs)
+    terminalreporter.write_line(
+        f"{minutes:.1f} CPU minutes; most memory of a worker: {most:.1f} GB "
+        f"(at most {MOST_GIGABYTES:g} GB)"
     )
