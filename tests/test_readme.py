@@ -70,3 +70,12 @@ def test_published_weights_are_loaded_and_saved_as_shown(tmp_path, monkeypatch, 
     assert one and one.keys() == other.keys()
     for name in one:
         np.testing.assert_array_equal(one[name], other[name])
+
+
+def test_the_method_of_ones_own_in_the_docs_selects_by_the_margin():
+    variables = {}
+    exec(code("methods.md"), variables)
+    backbone = semivit_tf.ViT(8, 4, 8, 1, 2, channels=1)
+    model = variables["Margin"](backbone, 3)
+    weight = model.select(tf.constant([[0.7, 0.2, 0.1], [0.2, 0.4, 0.4]]))
+    np.testing.assert_allclose(weight, [0.5, 0.0], atol=1e-6)
