@@ -56,7 +56,9 @@ def measure(way, seconds, folder):
 
     @tf.function(autograph=False)
     def gradients(images, labels):
-        return model.gradients_of((images, labels), model.trainable_variables)[0]
+        return model.gradients_of(
+            model.prepare((images, labels)), model.trainable_variables
+        )[0]
 
     found = [np.ravel(g) for g in gradients(tf.constant(images), tf.constant(labels))]
     np.save(folder / f"{way}.npy", np.concatenate(found))

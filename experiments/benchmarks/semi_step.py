@@ -71,9 +71,10 @@ def create_ours(precision, kept):
     from semivit_tf.methods.semi_vit import SemiViT
 
     class Fixed(SemiViT):
-        def of_kept(self, confident, loss, *tensors):
-            counts = ops.cast(ops.arange(confident.shape[0]) < kept, "float32")
-            return super().of_kept(counts, loss, *tensors)
+        def mix(self, images, targets, confidence, weight):
+            images, targets, weight = super().mix(images, targets, confidence, weight)
+            counts = ops.arange(weight.shape[0]) < kept
+            return images, targets, ops.cast(counts, "float32")
 
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(
