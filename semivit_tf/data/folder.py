@@ -38,15 +38,49 @@ def _begins_like_an_image(path):
         return False
 
 
-def list_images(folder):
+def _holds(folder, other):
+    """Returns whether a real folder is another one or lies above it."""
+    return os.path.commonpath([folder, other]) == folder
+
+
+def _walk(folder, root):
+    """Returns `(parent, files)` of all folders inside one, sorted, and links left out.
+
+    Hidden folders are left out, and links to folders that the walk has been to, or that
+    lie in the data set themselves or above it: their images have a place already.
+    """
+    root, seen, found, links = os.path.realpath(root), set(), [], []
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        seen.add(os.path.realpath(parent))
+        found.append((parent, files))
+        for name in [name for name in sorted(folders) if not name.startswith(".")]:
+            path = os.path.join(parent, name)
+            real = os.path.realpath(path)
+            leads_back = real in seen or _holds(root, real) or _holds(real, root)
+            if os.path.islink(path) and leads_back:
+                links.append(path)
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and os.path.join(parent, name) not in links
+        ]
+    return sorted(found), links
+
+
+def list_images(folder, root=None):
     """Returns the sorted relative paths of images, and those of other files.
 
     A file is an image if its suffix, in upper or lower case, is one of images, or if it
-    begins like an image. Hidden files are skipped.
+    begins like an image. Hidden files and folders are skipped. A link to a folder whose
+    images have another place already is one of the other files.
+
+    Args:
+        folder: Path.
+        root: Folder of the data set; defaults to the folder itself.
     """
-    images, others = [], []
-    for parent, folders, files in sorted(os.walk(folder, followlinks=True)):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    found, links = _walk(folder, root or folder)
+    images, others = [], [os.path.relpath(link, folder) for link in links]
+    for parent, files in found:
         inside = os.path.relpath(parent, folder)
         prefix = "" if inside == "." else inside + os.sep
         for name in sorted(files):
@@ -79,7 +113,7 @@ def _list_classes(root, part, classes=None):
     classes = found if classes is None else classes
     paths, labels, others = [], [], []
     for name in found:
-        images, rest = list_images(os.path.join(folder, name))
+        images, rest = list_images(os.path.join(folder, name), root)
         prefix = os.path.join(part, name)
         paths += [os.path.join(prefix, path) for path in images]
         others += [os.path.join(prefix, path) for path in rest]
@@ -116,7 +150,7 @@ def load_folder(data_dir, class_names=None):
         paths, labels, ignored = paths + more, labels + kinds, ignored + rest
     if "unlabeled" in present:
         name = present["unlabeled"]
-        more, rest = list_images(os.path.join(data_dir, name))
+        more, rest = list_images(os.path.join(data_dir, name), data_dir)
         paths += [os.path.join(name, path) for path in more]
         labels += [-1] * len(more)
         ignored += [os.path.join(name, path) for path in rest]

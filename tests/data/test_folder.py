@@ -127,3 +127,44 @@ def test_no_folder_is_refused(tmp_path):
     for wrong in (None, tmp_path / "missing"):
         with pytest.raises(ValueError, match="should be a folder of images"):
             load_folder(wrong)
+
+
+def test_hidden_folders_hold_no_images(tmp_path):
+    write_folder(tmp_path)
+    before = names(load_folder(tmp_path).train)
+    for hidden in ("train/cat/.ipynb_checkpoints", "train/dog/a/.cache/b"):
+        (tmp_path / hidden).mkdir(parents=True)
+        write_picture(tmp_path / hidden / "x.jpg", 1)
+    assert names(load_folder(tmp_path).train) == before
+
+
+def test_links_that_lead_back_are_left_out_and_named(tmp_path):
+    """They turned dogs into cats, and two of them had no end."""
+    write_folder(tmp_path / "photos")
+    before = names(load_folder(tmp_path / "photos").train)
+    cats = tmp_path / "photos/train/cat"
+    for name, target in (
+        ("up", ".."),
+        ("self", "."),
+        ("dogs", "../dog"),
+        ("above", "../../.."),
+    ):
+        (cats / name).symlink_to(target)
+    (tmp_path / "photos/train/dog/up").symlink_to("..")
+    parts = load_folder(tmp_path / "photos")
+    assert names(parts.train) == before
+    left_out = {f"train/cat/{name}" for name in ("up", "self", "dogs", "above")}
+    assert left_out | {"train/dog/up"} <= set(parts.ignored)
+
+
+def test_links_to_folders_elsewhere_are_followed_once(tmp_path):
+    write_folder(tmp_path / "photos")
+    more = tmp_path / "more"
+    more.mkdir()
+    write_picture(more / "x.jpg", 1)
+    (more / "again").symlink_to(".")
+    (tmp_path / "photos/train/cat/more").symlink_to(more)
+    (tmp_path / "photos/train/lynx").symlink_to(more)  # a class by itself
+    found = names(load_folder(tmp_path / "photos").train)
+    assert [name for name in found if "more" in name] == ["train/cat/more/x.jpg"]
+    assert [name for name in found if "lynx" in name] == ["train/lynx/x.jpg"]
