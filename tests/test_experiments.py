@@ -15,7 +15,7 @@ from semivit_tf.data.loaders import load_parts
 from semivit_tf.stages.batch_sizes import check_batches
 from semivit_tf.stages.run import Run
 from semivit_tf.stages.run_data import split_and_batch
-from semivit_tf.stages.table import PIPELINES
+from semivit_tf.stages.stage_table import PIPELINES
 
 ROOT = pathlib.Path(__file__).parents[1]
 

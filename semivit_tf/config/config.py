@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 from semivit_tf.config.finetune import FinetuneConfig
-from semivit_tf.config.methods import MethodSettings
+from semivit_tf.config.method_settings import MethodSettings
 from semivit_tf.config.pretrain import PRETRAIN_METHODS, PretrainConfig
 from semivit_tf.config.run import RunConfig
 from semivit_tf.config.semi import SEMI_METHODS, SemiFinetuneConfig

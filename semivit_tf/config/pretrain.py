@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from semivit_tf.config.methods import MethodSettings, method_setting
+from semivit_tf.config.method_settings import MethodSettings, method_setting
 from semivit_tf.config.settings import setting
 from semivit_tf.config.training import TrainingSettings, batch_size
 

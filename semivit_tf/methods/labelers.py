@@ -1,4 +1,7 @@
-"""Whose answers to the weak views are the pseudo labels? One of these networks."""
+"""Whose answers to the weak views become the pseudo labels: one of these networks'.
+
+`SemiSupervised.label` makes probabilities of the scores, `targets` makes labels of them.
+"""
 
 
 def teacher(method, images):

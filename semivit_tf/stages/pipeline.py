@@ -10,7 +10,7 @@ from semivit_tf.stages import preflight
 from semivit_tf.stages.failures import one_line_errors
 from semivit_tf.stages.plan import plan_stages
 from semivit_tf.stages.stage import check_pipeline
-from semivit_tf.stages.table import PIPELINES
+from semivit_tf.stages.stage_table import PIPELINES
 from semivit_tf.training.distribution import meet
 from semivit_tf.training.repeatable import compute_repeatably
 from semivit_tf.training.stopping import stops_on_signals

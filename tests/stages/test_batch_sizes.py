@@ -5,7 +5,7 @@ import pytest
 from semivit_tf.config import Config
 from semivit_tf.data.dataset import load_dataset
 from semivit_tf.stages.batch_sizes import fitting, settled_settings
-from semivit_tf.stages.table import PIPELINES
+from semivit_tf.stages.stage_table import PIPELINES
 
 SMALL = {"backbone": "vit_small_patch16"}
 TRAINING = [stage for stage in PIPELINES["semi_vit"] if stage.kind.trains]

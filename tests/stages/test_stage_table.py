@@ -11,7 +11,7 @@ from semivit_tf.config import Config
 from semivit_tf.config.run import STAGES
 from semivit_tf.stages.finetune import Finetune
 from semivit_tf.stages.stage import Stage, check_pipeline
-from semivit_tf.stages.table import PIPELINES
+from semivit_tf.stages.stage_table import PIPELINES
 
 PACKAGE = pathlib.Path(semivit_tf.__file__).parent
 # Words that mean something else there: a view of an image, and a room of the package.
@@ -50,7 +50,7 @@ def test_no_other_file_names_a_stage():
     for path in sorted(PACKAGE.rglob("*.py")):
         room, *rest = path.relative_to(PACKAGE).parts
         found = {name for name in names_in(path) if (room, name) not in NOT_A_STAGE}
-        if room == "config" or (room, *rest) == ("stages", "table.py"):
+        if room == "config" or (room, *rest) == ("stages", "stage_table.py"):
             seen |= found
         else:
             assert not found, path
