@@ -1,6 +1,7 @@
 """Whose answers to the weak views become the pseudo labels: one of these networks'.
 
-`SemiSupervised.label` makes probabilities of the scores, `targets` makes labels of them.
+`SemiSupervised.label` makes probabilities of their scores, and `targets` makes labels
+of these.
 """
 
 
