@@ -2,13 +2,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# In processes of their own: TensorFlow keeps the memory of what it has compiled.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --durations=5
+
 .PHONY: quickstart test lint results clean
 
 quickstart: .venv/installed
 	$(BIN)/python main.py --flagfile=experiments/quickstart.flags
 
 test: .venv/tested lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=5
+	$(PYTEST) tests/methods
+	$(PYTEST) tests/stages
+	$(PYTEST) tests --ignore=tests/methods --ignore=tests/stages
 
 lint: .venv/tested
 	$(BIN)/ruff check .
