@@ -29,7 +29,7 @@ def semi_method(settings, student, steps):
     """
     weight = settings.unlabeled_weight
     if settings.unlabeled_ramp:
-        weight = Ramp(weight, round(settings.unlabeled_ramp * steps))
+        weight = Ramp(weight, max(1, round(settings.unlabeled_ramp * steps)))
     return SEMI_METHODS[settings.name](
         student,
         labeler=settings.labeler,

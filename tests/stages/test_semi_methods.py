@@ -33,7 +33,7 @@ def test_methods_and_their_parts_run_from_flags(flags, tmp_path, capsys):
     epochs = (tmp_path / "run/semi_finetune/metrics.jsonl").read_text().splitlines()
     assert '"kept": 1.0' in epochs[-1]  # the threshold is 0
     steps = "6 in all" if "--semi_steps_per_epoch=3" in flags else "14 in all"
-    assert steps in capsys.readouterr().out
+    assert steps in capsys.readouterr().out  # of stage 3
 
 
 def test_stage_3_starts_from_scratch_if_told_so(tmp_path, capsys):
