@@ -1,6 +1,8 @@
 """Failures worded for people: one line, and what to do about it."""
 
 import contextlib
+import errno
+import os
 
 import tensorflow as tf
 
@@ -11,6 +13,7 @@ from semivit_tf.training.weight_files import CheckpointError
 from semivit_tf.weights import WeightsError
 
 _CONTINUE = "What was kept is whole: the same command continues"
+_NO_ROOM = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)]
 
 
 @contextlib.contextmanager
@@ -44,9 +47,12 @@ def one_line_errors(folder):
         raise InputError(
             f"{error.filename or folder}: {error.strerror or error}. {_CONTINUE}"
         ) from error
-    except tf.errors.ResourceExhaustedError as error:
+    except tf.errors.OpError as error:
         reason = str(error).splitlines()[0]
-        advice = _CONTINUE
-        if "No space left" not in reason:
+        if any(text in reason for text in _NO_ROOM):  # for TensorBoard's file
+            advice = _CONTINUE
+        elif isinstance(error, tf.errors.ResourceExhaustedError):
             advice = "Less memory: smaller batches, --..._batch_parts, --rematerialize"
+        else:
+            raise
         raise InputError(f"{folder}: {reason}. {advice}") from error

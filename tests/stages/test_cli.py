@@ -227,16 +227,18 @@ def test_images_without_any_label_are_for_pre_training(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("reason", "advice"),
+    ("kind", "reason", "advice"),
     [
-        ("events.out; No space left on device", "the same command continues"),
-        ("OOM when allocating tensor", "smaller batches"),
+        ("ResourceExhausted", "events; No space left on device", "command continues"),
+        ("OutOfRange", "events; File too large", "command continues"),
+        ("ResourceExhausted", "OOM when allocating tensor", "smaller batches"),
     ],
 )
-def test_what_runs_out_is_said_in_one_line(reason, advice, tmp_path):
+def test_what_runs_out_is_said_in_one_line(kind, reason, advice, tmp_path):
+    kind = getattr(tf.errors, f"{kind}Error")
     with pytest.raises(InputError, match=f"{reason}.*{advice}") as caught:
         with one_line_errors(tmp_path):
-            raise tf.errors.ResourceExhaustedError(None, None, f"{reason}\nat 0x7f")
+            raise kind(None, None, f"{reason}\nat 0x7f")
     assert "\n" not in str(caught.value)
 
 

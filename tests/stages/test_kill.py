@@ -105,7 +105,7 @@ def test_a_full_disk_keeps_the_checkpoint_there_is(whole, tmp_path):
         [*command, f"--workdir={tmp_path}"], capture_output=True, text=True
     )
     assert_says_that_it_continues(result.returncode, result.stderr)
-    assert "cannot be written" in result.stderr.splitlines()[-1]
+    assert "File too large" in result.stderr.splitlines()[-1]
     assert before.exists()
     assert json.loads((tmp_path / "config.json").read_text())
     assert_ends_like(whole, tmp_path)
