@@ -1,6 +1,7 @@
 """Self-distillation through the command line, and what its stage builds."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -25,6 +26,25 @@ def finished(tmp_path_factory):
     return folder
 
 
+# Fine-tuning that changes nothing.
+STILL = ["--finetune_base_learning_rate=0", "--finetune_minimum_learning_rate=0"]
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory):
+    """A folder in which pre-training is finished, and the model that it left."""
+    folder = tmp_path_factory.mktemp("runs") / "pretrained"
+    seen = []
+    kept = pretrain_dino.kept
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(
+            pretrain_dino, "kept", lambda model: (seen.append(model), kept(model))[1]
+        )
+        flags = [*DINO, *STILL, f"--workdir={folder}", "--stages=pretrain"]
+        assert run(*flags) == 0
+    return folder, seen[0]
+
+
 def test_all_stages_run_from_the_teachers_backbone(finished):
     assert json.loads((finished / "pretrain" / "DONE").read_text())["method"] == "dino"
     lines = (finished / "pretrain" / "metrics.jsonl").read_text().splitlines()
@@ -43,15 +63,9 @@ def test_all_stages_run_from_the_teachers_backbone(finished):
     ]
 
 
-def test_the_encoder_is_the_teachers(tmp_path, monkeypatch):
-    seen = []
-    kept = pretrain_dino.kept
-    monkeypatch.setattr(
-        pretrain_dino, "kept", lambda model: (seen.append(model), kept(model))[1]
-    )
-    assert run(*DINO, f"--workdir={tmp_path}", "--stages=pretrain") == 0
-    saved = load_file(tmp_path / "pretrain" / "weights" / "encoder.safetensors")
-    model = seen[0]
+def test_the_encoder_is_the_teachers(pretrained):
+    folder, model = pretrained
+    saved = load_file(folder / "pretrain" / "weights" / "encoder.safetensors")
     table = saved["positions/position_table"]
     np.testing.assert_array_equal(table, model.teacher_backbone.positions.table)
     assert np.abs(table - model.student_backbone.positions.table).max() > 1e-6
@@ -85,9 +99,9 @@ def test_student_and_teacher_start_from_a_file(tmp_path, monkeypatch):
         np.testing.assert_array_equal(weight, own)
 
 
-def test_finetuning_starts_from_the_encoder(tmp_path):
-    still = ["--finetune_base_learning_rate=0", "--finetune_minimum_learning_rate=0"]
-    flags = [*DINO, *still, f"--workdir={tmp_path}", "--stages=pretrain,finetune"]
+def test_finetuning_starts_from_the_encoder(pretrained, tmp_path):
+    shutil.copytree(pretrained[0], tmp_path, dirs_exist_ok=True)
+    flags = [*DINO, *STILL, f"--workdir={tmp_path}", "--stages=finetune"]
     assert run(*flags) == 0
     encoder = load_file(tmp_path / "pretrain/weights/encoder.safetensors")
     student = load_file(tmp_path / "finetune/weights/student.safetensors")
@@ -99,10 +113,9 @@ def test_finetuning_starts_from_the_encoder(tmp_path):
     assert compared > 12
 
 
-def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch):
+def test_a_stopped_run_goes_on_as_if_it_had_not_been(pretrained, tmp_path, monkeypatch):
     flags = [*DINO, "--stages=pretrain", "--checkpoint_seconds=0"]
-    assert run(*flags, f"--workdir={tmp_path / 'whole'}") == 0
-    stopped = f"--workdir={tmp_path / 'stopped'}"
+    flags += [f"--workdir={tmp_path}"]
     save = SaveCheckpoints.on_epoch_end
 
     def save_and_stop(self, epoch, logs=None):
@@ -111,12 +124,12 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(SaveCheckpoints, "on_epoch_end", save_and_stop)
-        assert run(*flags, stopped) == 0
-    assert not (tmp_path / "stopped" / "pretrain" / "DONE").exists()
-    assert run(*flags, stopped) == 0
+        assert run(*flags) == 0
+    assert not (tmp_path / "pretrain" / "DONE").exists()
+    assert run(*flags) == 0
     whole, again = (
-        load_file(tmp_path / name / "pretrain" / "weights" / "encoder.safetensors")
-        for name in ("whole", "stopped")
+        load_file(folder / "pretrain" / "weights" / "encoder.safetensors")
+        for folder in (pretrained[0], tmp_path)
     )
     assert len(whole) > 12
     for name, array in whole.items():
