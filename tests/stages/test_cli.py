@@ -3,6 +3,7 @@
 import fcntl
 import itertools
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -41,6 +42,19 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "one"
     assert run(f"--workdir={folder}", "--validation_per_class=1") == 0
     return folder
+
+
+@pytest.fixture(scope="module")
+def finetuned_once(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "finetuned"
+    assert run(f"--workdir={folder}", "--stages=finetune") == 0
+    return folder
+
+
+@pytest.fixture
+def finetuned(finetuned_once, tmp_path):
+    """A copy of a folder in which only fine-tuning is finished."""
+    return shutil.copytree(finetuned_once, tmp_path, dirs_exist_ok=True)
 
 
 def test_all_stages_leave_their_files(finished):
@@ -242,53 +256,49 @@ def test_what_runs_out_is_said_in_one_line(kind, reason, advice, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_another_split_in_the_folder_is_refused(tmp_path, capsys):
-    assert run(f"--workdir={tmp_path}", "--stages=finetune") == 0
-    file = tmp_path / "split.csv"
+def test_another_split_in_the_folder_is_refused(finetuned, capsys):
+    file = finetuned / "split.csv"
     file.write_text(file.read_text().replace(",labeled", ",unlabeled", 1))
     capsys.readouterr()
     assert "is not the split of these settings" in error(
-        capsys, f"--workdir={tmp_path}", "--stages=evaluate"
+        capsys, f"--workdir={finetuned}", "--stages=evaluate"
     )
 
 
-def test_a_served_version_is_not_replaced_by_other_weights(tmp_path, capsys):
-    assert run(f"--workdir={tmp_path}", "--stages=finetune,export") == 0
+def test_a_served_version_is_not_replaced_by_other_weights(finetuned, capsys):
+    assert run(f"--workdir={finetuned}", "--stages=export") == 0
     capsys.readouterr()
     stages = "--stages=semi_finetune,export"
-    line = error(capsys, f"--workdir={tmp_path}", stages)
+    line = error(capsys, f"--workdir={finetuned}", stages)
     assert "--export_version=1 exists and holds finetune student" in line
-    assert not (tmp_path / "semi_finetune").exists()
-    assert run(f"--workdir={tmp_path}", stages, "--export_version=2") == 0
-    versions = sorted(path.name for path in (tmp_path / "export").iterdir())
+    assert not (finetuned / "semi_finetune").exists()
+    assert run(f"--workdir={finetuned}", stages, "--export_version=2") == 0
+    versions = sorted(path.name for path in (finetuned / "export").iterdir())
     assert versions == ["1", "2"]
 
 
-def test_what_a_killed_process_was_writing_goes_away(tmp_path):
-    own, kept = tmp_path / ".config.json.ab0_9xyz", tmp_path / ".gitignore"
-    for path in (own, kept):
+def test_what_a_killed_process_was_writing_goes_away(finetuned):
+    own, kept = finetuned / ".config.json.ab0_9xyz", finetuned / ".gitignore"
+    library = finetuned / "finetune" / "checkpoints" / ".tmpAb09Xz"
+    for path in (own, kept, library):
         path.write_text("{")
-    assert run(f"--workdir={tmp_path}", "--stages=finetune") == 0
-    library = tmp_path / "finetune" / "checkpoints" / ".tmpAb09Xz"
-    library.write_text("{")
-    assert run(f"--workdir={tmp_path}", "--stages=finetune") == 0
+    assert run(f"--workdir={finetuned}", "--stages=finetune") == 0
     assert kept.exists() and not own.exists() and not library.exists()
 
 
-def test_a_folder_holds_one_run_at_a_time(tmp_path, capsys):
-    assert run(f"--workdir={tmp_path}", "--stages=finetune") == 0
-    with (tmp_path / "config.json").open("rb") as file:
+def test_a_folder_holds_one_run_at_a_time(finetuned, capsys):
+    with (finetuned / "config.json").open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        assert run(f"--workdir={tmp_path}", "--stages=evaluate") == 2
+        assert run(f"--workdir={finetuned}", "--stages=evaluate") == 2
         assert "is in use by another process" in capsys.readouterr().err
-    assert run(f"--workdir={tmp_path}", "--stages=evaluate") == 0
+    assert run(f"--workdir={finetuned}", "--stages=evaluate") == 0
 
 
-def test_a_broken_evaluation_is_named(tmp_path, capsys):
-    assert run(f"--workdir={tmp_path}", "--stages=finetune,evaluate") == 0
-    (tmp_path / "evaluation.json").write_text('{"part')
+def test_a_broken_evaluation_is_named(finetuned, capsys):
+    assert run(f"--workdir={finetuned}", "--stages=evaluate") == 0
+    (finetuned / "evaluation.json").write_text('{"part')
     capsys.readouterr()
-    assert run(f"--workdir={tmp_path}", "--stages=evaluate") == 2
+    assert run(f"--workdir={finetuned}", "--stages=evaluate") == 2
     line = capsys.readouterr().err
     assert "evaluation.json cannot be understood" in line and line.count("\n") == 1
 
@@ -303,12 +313,11 @@ def test_pretraining_that_has_begun_is_not_passed_over(tmp_path, capsys):
     assert not (tmp_path / "finetune").exists()
 
 
-def test_broken_weights_are_named(tmp_path, capsys):
-    assert run(f"--workdir={tmp_path}", "--stages=finetune") == 0
-    file = tmp_path / "finetune" / "weights" / "student.safetensors"
+def test_broken_weights_are_named(finetuned, capsys):
+    file = finetuned / "finetune" / "weights" / "student.safetensors"
     file.write_bytes(file.read_bytes()[:200])
     capsys.readouterr()
-    assert run(f"--workdir={tmp_path}", "--stages=evaluate") == 2
+    assert run(f"--workdir={finetuned}", "--stages=evaluate") == 2
     line = capsys.readouterr().err
     assert f"{file} cannot be read as safetensors" in line and line.count("\n") == 1
 
@@ -323,10 +332,9 @@ def test_folders_that_cannot_be_used(tmp_path, capsys):
     assert "should be empty or hold a run" in error(capsys, f"--workdir={tmp_path}")
 
 
-def test_late_pretraining_is_refused(tmp_path, capsys):
-    assert run(f"--workdir={tmp_path}", "--stages=finetune") == 0
+def test_late_pretraining_is_refused(finetuned, capsys):
     capsys.readouterr()
-    line = error(capsys, f"--workdir={tmp_path}", "--stages=pretrain,finetune")
+    line = error(capsys, f"--workdir={finetuned}", "--stages=pretrain,finetune")
     assert "started from scratch" in line
 
 
@@ -356,27 +364,3 @@ def test_mirrored_runs_all_stages_in_a_process_of_its_own(tmp_path):
     assert len(results) == 6
     lines = (tmp_path / "semi_finetune" / "metrics.jsonl").read_text().splitlines()
     assert json.loads(lines[-1])["kept"] == 1.0
-
-
-def test_the_same_seed_gives_the_same_bits(tmp_path):
-    """Two processes, operations deterministic."""
-    for name in ("a", "b"):
-        subprocess.run(
-            [
-                sys.executable,
-                ROOT / "main.py",
-                *TINY,
-                "--deterministic",
-                "--stages=pretrain,finetune,semi_finetune",
-                f"--workdir={tmp_path / name}",
-            ],
-            check=True,
-        )
-    files = sorted(
-        p.relative_to(tmp_path / "a") for p in tmp_path.glob("a/*/weights/*")
-    )
-    assert len(files) == 4
-    for file in files:
-        assert (tmp_path / "a" / file).read_bytes() == (
-            tmp_path / "b" / file
-        ).read_bytes()
