@@ -59,19 +59,36 @@ def whole(tmp_path_factory):
     return folder
 
 
-def assert_ends_like(whole, folder):
+def assert_ends_like(whole, folder, *flags, names=KEPT):
     """Starts a run again that was broken off, and compares what it leaves."""
-    output, errors = start(folder).communicate(timeout=300)
+    output, errors = start(folder, *flags).communicate(timeout=300)
     assert "continued at step" in output, output + errors
-    for name in KEPT:
-        assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
+    assert_same_bytes(whole, folder, names)
     return output
 
 
+def assert_same_bytes(whole, folder, names):
+    assert names
+    for name in names:
+        assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
+
+
 def assert_says_that_it_continues(code, errors):
-    assert code == 2
+    assert code == 2, errors
     assert "Traceback" not in errors
     assert errors.splitlines()[-1].endswith("the same command continues")
+
+
+# A full disk is met in the first stage: what comes after the second would tell no more.
+FIRST_STAGES = "--stages=pretrain,finetune"
+OF_FIRST_STAGES = [name for name in KEPT if name.startswith(("pretrain/", "finetune/"))]
+
+
+def test_the_same_seed_gives_the_same_bits(whole, tmp_path):
+    """In another process, that is; operations are deterministic."""
+    output, errors = start(tmp_path).communicate(timeout=300)
+    assert (tmp_path / "evaluation.json").exists(), output + errors
+    assert_same_bytes(whole, tmp_path, KEPT)
 
 
 def test_a_killed_and_a_stopped_run_end_like_the_uninterrupted_one(whole, tmp_path):
@@ -94,13 +111,13 @@ def test_a_killed_and_a_stopped_run_end_like_the_uninterrupted_one(whole, tmp_pa
 
 def test_a_full_disk_keeps_the_checkpoint_there_is(whole, tmp_path):
     """Files may grow to 4 kB only: that is less than a checkpoint."""
-    process = start(tmp_path)
+    process = start(tmp_path, FIRST_STAGES)
     wait_for(tmp_path, process, "pretrain/checkpoints/step-*")
     process.kill()
     process.communicate(timeout=300)
     before = sorted((tmp_path / "pretrain" / "checkpoints").glob("step-*"))[-1]
     limited = ["bash", "-c", 'ulimit -f 4; exec "$@"', "limited"]
-    command = [*limited, sys.executable, str(ROOT / "main.py"), *FLAGS]
+    command = [*limited, sys.executable, str(ROOT / "main.py"), *FLAGS, FIRST_STAGES]
     result = subprocess.run(
         [*command, f"--workdir={tmp_path}"], capture_output=True, text=True
     )
@@ -108,7 +125,7 @@ def test_a_full_disk_keeps_the_checkpoint_there_is(whole, tmp_path):
     assert "File too large" in result.stderr.splitlines()[-1]
     assert before.exists()
     assert json.loads((tmp_path / "config.json").read_text())
-    assert_ends_like(whole, tmp_path)
+    assert_ends_like(whole, tmp_path, FIRST_STAGES, names=OF_FIRST_STAGES)
 
 
 @pytest.fixture
@@ -135,7 +152,7 @@ def test_a_disk_that_others_fill_stops_a_run_that_goes_on_when_it_is_free(
     whole, small_disk
 ):
     folder, ballast = small_disk / "run", small_disk / "ballast"
-    process = start(folder)
+    process = start(folder, FIRST_STAGES)
     wait_for(folder, process, "pretrain/checkpoints/step-*")
     while process.poll() is None:  # a checkpoint may have been dropped meanwhile
         fill(ballast)
@@ -143,4 +160,4 @@ def test_a_disk_that_others_fill_stops_a_run_that_goes_on_when_it_is_free(
     _, errors = process.communicate()
     assert_says_that_it_continues(process.returncode, errors)
     ballast.unlink()
-    assert_ends_like(whole, folder)
+    assert_ends_like(whole, folder, FIRST_STAGES, names=OF_FIRST_STAGES)
