@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from semivit_tf.cli import main
 from tests.stages.runs import DINO, ROOT, TINY, error
 
 ONE_STEP = ["--pretrain_batch_size=1400", "--pretrain_epochs=3"]  # an epoch
@@ -63,9 +64,9 @@ def end_both(processes):
     return [output for output, _ in answers]
 
 
-def run_alone(folder, *flags):
+def run_as_replicas(folder, *flags):
     command = [sys.executable, str(ROOT / "main.py"), *FLAGS, *flags]
-    command.append(f"--workdir={folder}")
+    command += ["--strategy=mirrored", "--logical_cpus=2", f"--workdir={folder}"]
     subprocess.run(command, check=True, capture_output=True)
 
 
@@ -89,17 +90,18 @@ def test_two_workers_go_through_all_stages_as_two_replicas_do(tmp_path):
     first, second = end_both(start_both(tmp_path / "two", stages))
     assert "teacher" in first and second == ""  # only one speaks
     assert (tmp_path / "two" / "export" / "1" / "saved_model.pb").exists()
-    replicas = ("--strategy=mirrored", "--logical_cpus=2")
-    run_alone(tmp_path / "one", "--stages=pretrain,finetune", *replicas)
+    run_as_replicas(tmp_path / "one", "--stages=pretrain,finetune")
     assert_same_lines(tmp_path, "pretrain", 3)
     assert_same_lines(tmp_path, "finetune", 6)
 
 
 def test_two_workers_distil_and_finetune_as_one_device_does(tmp_path):
     """Crops follow from the image alone."""
-    flags = ("--pretrain_dino_drop_path=0", "--stages=pretrain,finetune")
-    end_both(start_both(tmp_path / "two", *DINO, *ONE_STEP, *flags))
-    run_alone(tmp_path / "one", *DINO, *ONE_STEP, *flags)
+    flags = (*DINO, *ONE_STEP, "--pretrain_dino_drop_path=0")
+    flags += ("--stages=pretrain,finetune",)
+    both = start_both(tmp_path / "two", *flags)
+    assert main(["main.py", *FLAGS, *flags, f"--workdir={tmp_path / 'one'}"]) == 0
+    end_both(both)
     assert_same_lines(tmp_path, "pretrain", 3)
     assert_same_lines(tmp_path, "finetune", 6)
 
