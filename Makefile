@@ -5,15 +5,19 @@ BIN := .venv/bin
 # In processes of their own: TensorFlow keeps the memory of what it has compiled.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --durations=5
 
+# Rooms whose tests have processes apart from those of all others.
+APART := tests/methods/ tests/stages/ tests/training/ tests/__pycache__/
+
 .PHONY: quickstart test lint results clean
 
 quickstart: .venv/installed
 	$(BIN)/python main.py --flagfile=experiments/quickstart.flags
 
 test: .venv/tested lint
-	$(PYTEST) tests/methods
-	$(PYTEST) tests/stages
-	$(PYTEST) tests --ignore=tests/methods --ignore=tests/stages
+	$(PYTEST) tests/methods/
+	$(PYTEST) tests/stages/
+	$(PYTEST) tests/training/ tests/test_*.py
+	$(PYTEST) $(filter-out $(APART),$(wildcard tests/*/))
 
 lint: .venv/tested
 	$(BIN)/ruff check .

@@ -50,7 +50,7 @@ def test_the_closed_form_is_that_of_a_built_network():
 def test_features_equal_the_parts_put_together():
     images = np.random.default_rng(0).uniform(0, 255, (2, 8, 8, 1)).astype("float32")
     for pooling in ("mean", "class_token"):
-        vit = small_vit(pooling=pooling)
+        vit = small_vit(pooling=pooling, depth=2)
         tokens = vit.transform(vit.prepend_class_token(vit.patch_tokens(images)))
         tokens = np.asarray(tokens)
         assert tokens.shape == (2, 5, 16)
@@ -62,13 +62,13 @@ def test_features_equal_the_parts_put_together():
 
 
 def test_uint8_and_float_pixels_are_the_same_image():
-    vit = small_vit()
+    vit = small_vit(depth=2)
     images = np.random.default_rng(1).integers(0, 256, (2, 8, 8, 1)).astype("uint8")
     np.testing.assert_array_equal(vit(images), vit(images.astype("float32")))
 
 
 def test_class_token_and_its_position_stand_in_front():
-    vit = small_vit()
+    vit = small_vit(depth=2)
     tokens = vit.prepend_class_token(keras.ops.zeros((3, 4, 16)))
     expected = vit.class_token.numpy() + vit.positions.table.numpy()[:1]
     np.testing.assert_allclose(tokens[:, 0], np.repeat(expected, 3, axis=0), rtol=1e-6)
@@ -76,13 +76,13 @@ def test_class_token_and_its_position_stand_in_front():
 
 
 def test_images_of_another_size_use_resized_positions():
-    vit = small_vit()
+    vit = small_vit(depth=2)
     assert vit(np.zeros((2, 12, 16, 1), "float32")).shape == (2, 16)
     assert vit.patch_tokens(np.zeros((2, 12, 16, 1), "float32")).shape == (2, 12, 16)
 
 
 def test_layer_groups_cover_embedding_and_blocks():
-    vit = small_vit()
+    vit = small_vit(depth=2)
     groups = vit.layer_groups()
     assert len(groups) == 1 + vit.depth
     assert {v.name for v in groups[0]} == {

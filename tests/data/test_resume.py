@@ -69,7 +69,7 @@ SOURCES = {
     "tfrecord": prepared("tfrecord"),
     "array_record": prepared("array_record"),
 }
-POINTS = 50
+POINTS = 16  # of each source
 
 
 @pytest.mark.parametrize("name", SOURCES)

@@ -110,7 +110,9 @@ def test_true_labels_of_unlabelled_images_never_reach_the_loss():
 
 def test_pseudo_labels_do_not_depend_on_drop_path():
     views, _ = semi_batch(unlabeled=200)
-    plain, dropping = (SemiViT(small_vit(drop_path=rate), 3) for rate in (0.0, 0.9))
+    plain, dropping = (
+        SemiViT(small_vit(depth=2, drop_path=rate), 3) for rate in (0.0, 0.9)
+    )
     sharpen(plain.teacher)
     dropping.teacher.set_weights(plain.teacher.get_weights())
     np.testing.assert_array_equal(
@@ -199,6 +201,10 @@ def test_sample_weights_and_losses_of_probabilities_are_refused():
         keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0),
         "categorical_crossentropy",  # it would take the logits for probabilities
         keras.losses.CategoricalCrossentropy(),
+        keras.losses.categorical_crossentropy,
+        keras.losses.KLDivergence(),
+        keras.losses.Poisson(),
+        "kl_divergence",
     ):
         with pytest.raises(ValueError, match="integer labels are smoothed"):
             model.compile(loss=loss)
