@@ -20,7 +20,7 @@ semivit_tf: from images and few labels to a served Semi-ViT.
   python main.py --flagfile=experiments/quickstart.flags --seed=1 --workdir=runs/seed1
 
 The same command on the same --workdir continues where it stopped. Later flags win, so
-put your own after the flagfile."""
+put your own after the flagfile; --semi_threshold= takes a value of it back."""
 
 _DEFINE = {
     bool: flags.DEFINE_bool,
@@ -28,6 +28,25 @@ _DEFINE = {
     float: flags.DEFINE_float,
     str: flags.DEFINE_string,
 }
+_PARSERS = {
+    int: flags.IntegerParser(),
+    float: flags.FloatParser(),
+    str: flags.ArgumentParser(),
+}
+
+
+class _OptionalParser(flags.ArgumentParser):
+    """Takes an empty argument for none."""
+
+    def __init__(self, parser):
+        self.parser = parser
+        self.syntactic_help = parser.syntactic_help
+
+    def parse(self, argument):
+        return self.parser.parse(argument) if argument != "" else None
+
+    def flag_type(self):
+        return self.parser.flag_type()
 
 
 def define_flags():
@@ -38,8 +57,13 @@ def define_flags():
     )
     flags.DEFINE_bool("help", False, "Show this help.", flag_values=values)
     for flag, (_, group, field) in Config.fields().items():
-        kind, _ = group.types()[field.name]
-        _DEFINE[kind](flag, field.default, field.metadata["help"], flag_values=values)
+        kind, optional = group.types()[field.name]
+        text = field.metadata["help"]
+        if optional and kind in _PARSERS:
+            parser = _OptionalParser(_PARSERS[kind])
+            flags.DEFINE(parser, flag, field.default, text, flag_values=values)
+        else:
+            _DEFINE[kind](flag, field.default, text, flag_values=values)
     return values
 
 

@@ -170,6 +170,6 @@ def _chosen_method(name, groups, values):
                 raise InputError(
                     f"--{flag} is not a setting of "
                     f"--{groups[stage].flag('method')}={chosen.name}. "
-                    f"Received: {values[flag]}"
+                    f"Received: {values[flag]}; --{flag}= takes it back"
                 )
     return chosen

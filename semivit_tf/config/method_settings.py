@@ -44,10 +44,12 @@ class MethodSettings(Settings):
 
     def of_part(self, name):
         """Returns a dict of the settings of the chosen part of a kind, as `mixing`."""
+        own = self.own()
         return {
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
             if field.metadata["part"] == (name, getattr(self, name))
+            and field.name not in own
         }
 
     def own(self):
@@ -69,5 +71,6 @@ class MethodSettings(Settings):
             raise InputError(
                 f"--{self.flag(field.name)} belongs to "
                 f"--{self.flag(name)}={wanted}. Received it with "
-                f"--{self.flag(name)}={getattr(self, name)}"
+                f"--{self.flag(name)}={getattr(self, name)}; "
+                f"--{self.flag(field.name)}= takes it back"
             )

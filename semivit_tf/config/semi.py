@@ -117,7 +117,10 @@ class FreeMatchSettings(SemiMethodSettings):
     }
 
     fairness_weight: float | None = method_setting(
-        0.001, "Weight of the loss against uneven classes.", low=0.0
+        0.001,
+        "Weight of the loss against uneven classes.",
+        part=("selection", "self_adaptive_threshold"),
+        low=0.0,
     )
 
 

@@ -49,6 +49,7 @@ def check_flags(config):
 def check_run(run):
     """Refuses what does not fit together."""
     check_validation(run)
+    check_file(run)
     for stage in run.wanted:
         # A stage with data of its own is checked when they are there.
         if stage.kind.trains and stage.data is None:
@@ -67,6 +68,18 @@ def check_validation(run):
         raise InputError(
             "--checkpoint=best needs validation images, such as "
             "--validation_per_class=1 gives: there are none"
+        )
+
+
+def check_file(run):
+    """Refuses a file of weights that no stage would start from."""
+    file = run.config.backbone.init_from
+    used = [stage for stage in run.pipeline if starting_weights(run, stage).file]
+    trained = [stage for stage in run.wanted if stage.kind.trains]
+    if file and trained and not any(run.has(stage) for stage in used):
+        raise InputError(
+            f"--init_from={file} is used by none of the stages asked for: "
+            f"{trained[-1].name} starts from scratch"
         )
 
 
@@ -89,7 +102,11 @@ def check_order(run, stage):
     start = "--init_from" if run.config.backbone.init_from else "scratch"
     for later in run.pipeline:
         begun = later.kind.trains and run.stage_folder(later).path.exists()
-        if begun and stage.name in later.starts_from:
+        if (
+            begun
+            and stage.name in later.starts_from
+            and not (later.kind.from_scratch(run.settings(later)))
+        ):
             raise InputError(
                 f"--stages={stage.name} comes too late in this folder: {later.name} "
                 f"has started from {start}"

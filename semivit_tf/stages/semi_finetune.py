@@ -111,6 +111,9 @@ class SemiFinetune(TrainingKind):
             best=(model.answers, model.selecting_metric),
         )
 
+    def check_method(self, run, stage, network):
+        semi_method(run.method_settings(stage), network, steps=1)
+
     def load_file(self, run, stage, network):
         load_file(run, network, head="keep")  # a fine-tuned network
 

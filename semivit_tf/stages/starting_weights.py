@@ -74,6 +74,8 @@ def _followed(run, stage):
 
 def refuse_unfinished(run, stage):
     """Refuses to pass over a stage that has begun and would be started from."""
+    if stage.kind.from_scratch(run.settings(stage)):
+        return
     for earlier in run.pipeline:
         begun = run.stage_folder(earlier).path.exists() and not run.has(earlier)
         if begun and earlier.name in stage.starts_from:

@@ -53,6 +53,9 @@ class TrainingKind(Kind):
         """Loads `--init_from` into what `network` built."""
         raise NotImplementedError
 
+    def check_method(self, run, stage, network) -> None:
+        """Refuses settings of a method that do not go together."""
+
     def initialise(self, run, stage, model) -> None:
         """Gives the model of `prepare` the weights that the stage starts from."""
         raise NotImplementedError
@@ -93,6 +96,7 @@ class TrainingKind(Kind):
             if file and not run.stage_folder(stage).done:
                 # What the file holds is said when the stage starts from it.
                 self.load_file(run.quiet(), stage, network)
+            self.check_method(run, stage, network)
 
     def carry_out(self, run, stage):
         if run.stage_folder(stage).done:

@@ -5,6 +5,7 @@ import inspect
 
 import pytest
 
+from semivit_tf.cli import parse
 from semivit_tf.config import Config
 from semivit_tf.config.config import METHODS, described_default
 from semivit_tf.config.pretrain import PRETRAIN_METHODS
@@ -104,6 +105,25 @@ def test_a_part_brings_its_settings_and_takes_them_away():
     assert of().semi_method.of_part("mixing") == {"cutmix_probability": 0.5}
     plain = of(semi_mixing="none").semi_method
     assert plain.of_part("mixing") == {} and plain.cutmix_probability is None
+
+
+def test_fairness_goes_with_the_running_thresholds_it_needs():
+    config = of(semi_method="freematch", semi_selection="fixed_threshold")
+    assert config.semi_method.fairness_weight is None
+    assert config.semi_method.of_part("selection") == {"threshold": 0.95}
+    free = of(semi_method="freematch").semi_method
+    assert free.own() == {"fairness_weight": 0.001}
+    assert free.of_part("selection") == {"threshold_momentum": 0.999}
+
+
+def test_an_empty_flag_takes_a_value_back():
+    flags = ["main.py", "--semi_threshold=0.3", "--init_from=a.pth"]
+    back = ["--semi_method=freematch", "--semi_threshold=", "--init_from="]
+    with pytest.raises(InputError, match="--semi_threshold= takes it back"):
+        parse([*flags, "--backbone=vit_small_patch16", *back[:1]])
+    config = parse([*flags, "--backbone=vit_small_patch16", *back])
+    assert config.semi_method.threshold is None
+    assert config.backbone.init_from is None
 
 
 def test_help_tells_the_defaults_of_methods_apart():

@@ -1,5 +1,6 @@
 """Stage 3 by every method, and by parts of one in another, from flags alone."""
 
+import dataclasses
 import signal
 import subprocess
 import sys
@@ -8,6 +9,10 @@ import time
 import pytest
 from safetensors.numpy import load_file
 
+from semivit_tf.config import Config
+from semivit_tf.methods.classifier import Classifier
+from semivit_tf.stages.semi_finetune import semi_method
+from tests.methods.small import small_vit
 from tests.stages.runs import ROOT, TINY, error, run
 
 # Without what belongs to a fixed threshold.
@@ -44,6 +49,32 @@ def test_stage_3_starts_from_scratch_if_told_so(tmp_path, capsys):
     capsys.readouterr()
     assert '"scratch"' in (tmp_path / "run/semi_finetune/DONE").read_text()
     assert "init_from" in error(capsys, stages, f"--workdir={tmp_path / 'other'}")
+    # Stage 2 is independent of it, before and after.
+    assert run("--stages=finetune", *flags, f"--workdir={tmp_path / 'run'}") == 0
+    capsys.readouterr()
+    other = f"--workdir={tmp_path / 'other'}"
+    found = error(capsys, stages, *flags, "--init_from=a.pth", other)
+    assert found.endswith(
+        "--init_from=a.pth is used by none of the stages asked for: semi_finetune "
+        "starts from scratch"
+    )
+
+
+def test_stage_2_that_is_not_finished_does_not_matter_from_scratch(tmp_path, capsys):
+    folder = tmp_path / "run"
+    flags = ["--semi_from_scratch", "--semi_epochs=1", f"--workdir={folder}"]
+    assert run("--stages=finetune", *flags) == 0
+    (folder / "finetune/DONE").unlink()
+    assert run("--stages=semi_finetune", *flags) == 0
+
+
+@pytest.mark.parametrize(("share", "steps"), [(0.01, 1), (0.5, 7), (1.0, 14)])
+def test_a_ramp_has_a_step_at_least(share, steps):
+    config = Config.from_flags({"backbone": "vit_small_patch16"})
+    settings = dataclasses.replace(config.semi_method, unlabeled_ramp=share)
+    weight = semi_method(settings, Classifier(small_vit(), 3), 14).unlabeled_weight
+    assert (weight.value, weight.steps) == (5.0, steps)
+    assert float(weight(0)) == 0.0 and float(weight(steps)) == 5.0
 
 
 def test_a_flag_of_another_method_is_one_line(tmp_path, capsys):
@@ -51,7 +82,7 @@ def test_a_flag_of_another_method_is_one_line(tmp_path, capsys):
     found = error(capsys, "--semi_fairness_weight=1", folder)
     assert found.endswith(
         "--semi_fairness_weight is not a setting of --semi_method=semi_vit. "
-        "Received: 1.0"
+        "Received: 1.0; --semi_fairness_weight= takes it back"
     )
     found = error(capsys, "--semi_method=freematch", folder)
     assert "--semi_threshold belongs to --semi_selection=fixed_threshold" in found
