@@ -88,7 +88,9 @@ class Checkpoints:
         if not path.exists():
             return None
         arrays, metadata = read_arrays(path)
-        _assign(model, _model_variables(model), arrays, path)
+        # Those that were written before methods had parts hold running means besides.
+        own = {name: arrays[name] for name in arrays if name.startswith("model/")}
+        _assign(model, _model_variables(model), own, path)
         return _found(metadata, path)
 
     def restore(self, model):
