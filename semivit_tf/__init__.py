@@ -17,6 +17,7 @@ _PUBLIC = {
     "FixMatch": "semivit_tf.methods.fixmatch",
     "FreeMatch": "semivit_tf.methods.freematch",
     "MAE": "semivit_tf.methods.mae",
+    "SemiSupervised": "semivit_tf.methods.semi_supervised",
     "SemiViT": "semivit_tf.methods.semi_vit",
     "ViT": "semivit_tf.backbones.vit",
     "create_backbone": "semivit_tf.backbones",

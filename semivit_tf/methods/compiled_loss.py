@@ -4,6 +4,9 @@ import keras
 
 from semivit_tf.losses.cross_entropy import soft_target_cross_entropy
 
+# Of distributions; a softmax has to come before.
+_OF_PROBABILITIES = (keras.losses.KLDivergence, keras.losses.Poisson)
+
 
 def compiled_loss(loss):
     """Returns the unreduced loss of targets `[B, K]` and scores `[B, K]`.
@@ -23,9 +26,12 @@ def compiled_loss(loss):
         return soft_target_cross_entropy
     function = given if callable(given) and not config else None
     name = getattr(function, "__name__", "")
-    # Keras' own functions, asked for by name, take scores for probabilities.
-    by_name = isinstance(loss, str) and "from_logits" not in config
-    if sparse or "sparse" in name or by_name or config.get("from_logits") is False:
+    # Keras' own functions take scores for probabilities, unless they are told.
+    of_keras = getattr(function, "__module__", "").startswith("keras.")
+    of_probabilities = isinstance(given, _OF_PROBABILITIES) or (
+        config.get("from_logits") is False
+    )
+    if sparse or "sparse" in name or of_keras or of_probabilities:
         raise ValueError(
             "`loss` should compare distributions over classes with logits, such as "
             "keras.losses.CategoricalCrossentropy(from_logits=True): integer labels "

@@ -4,6 +4,7 @@ import keras
 
 from semivit_tf.methods.consistency import ConsistencyMethod
 from semivit_tf.methods.selections.fixed_threshold import FixedThreshold
+from semivit_tf.methods.semi_supervised import set_part
 
 
 @keras.saving.register_keras_serializable(package="semivit_tf")
@@ -24,5 +25,5 @@ class FixMatch(ConsistencyMethod):
 
     def __init__(self, backbone, num_classes=None, *, threshold=0.95, **kwargs):
         kwargs.setdefault("name", "fixmatch")
-        kwargs.setdefault("selection", FixedThreshold(threshold))
+        set_part(kwargs, "selection", "fixed_threshold", FixedThreshold(threshold))
         super().__init__(backbone, num_classes, **kwargs)

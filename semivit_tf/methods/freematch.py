@@ -5,6 +5,7 @@ import keras
 from semivit_tf.losses.fairness import self_adaptive_fairness
 from semivit_tf.methods.consistency import ConsistencyMethod
 from semivit_tf.methods.selections.self_adaptive_threshold import SelfAdaptiveThreshold
+from semivit_tf.methods.semi_supervised import set_part
 
 
 @keras.saving.register_keras_serializable(package="semivit_tf")
@@ -35,7 +36,8 @@ class FreeMatch(ConsistencyMethod):
         **kwargs,
     ):
         kwargs.setdefault("name", "freematch")
-        kwargs.setdefault("selection", SelfAdaptiveThreshold(threshold_momentum))
+        selection = SelfAdaptiveThreshold(threshold_momentum)
+        set_part(kwargs, "selection", "self_adaptive_threshold", selection)
         super().__init__(backbone, num_classes, **kwargs)
         if fairness_weight and not isinstance(self.selection, SelfAdaptiveThreshold):
             raise ValueError(

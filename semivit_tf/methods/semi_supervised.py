@@ -25,9 +25,35 @@ from semivit_tf.methods.mixings import MIXINGS
 from semivit_tf.methods.selections import SELECTIONS
 
 
-def part_from(table, part):
-    """Returns a part as it was given, or by its name with its own defaults."""
-    return table[part]() if isinstance(part, str) else part
+def part_from(table, kind, part):
+    """Returns a part as it was given, or by its name with its own defaults.
+
+    Args:
+        table: Dict of name to class.
+        kind: String. The argument's name.
+        part: What was given.
+    """
+    if not isinstance(part, str):
+        return part
+    if part not in table:
+        raise ValueError(
+            f"`{kind}` should be one of: {', '.join(table)}. Received: {part!r}"
+        )
+    return table[part]()
+
+
+def set_part(options, kind, name, part):
+    """Gives a method its own part, where that one, or none, is asked for.
+
+    Args:
+        options: Dict of the arguments given, which is changed.
+        kind: String. The argument's name.
+        name: String. What the part is called in the table of its kind.
+        part: The part, made from the method's own arguments.
+    """
+    given = options.setdefault(kind, part)
+    if isinstance(given, str) and given == name:
+        options[kind] = part
 
 
 @keras.saving.register_keras_serializable(package="semivit_tf")
@@ -48,7 +74,8 @@ class SemiSupervised(Gating, AveragedClassifier):
         backbone: See `AveragedClassifier`; so are the arguments not listed here.
         num_classes: Integer K.
         labeler: A name in `LABELERS`.
-        selection: A name in `SELECTIONS`, or a layer like those.
+        selection: A name in `SELECTIONS`, or a layer like those. The name of a part
+            that the method has anyway leaves it as the method makes it.
         mixing: A name in `MIXINGS`, or a function like those.
         unlabeled_weight: Float, or a schedule: from the number of updates done to the
             weight of the unlabelled loss.
@@ -79,10 +106,10 @@ class SemiSupervised(Gating, AveragedClassifier):
                 f"{labeler!r}"
             )
         self.labeler = labeler
-        self.selection = part_from(SELECTIONS, selection)
+        self.selection = part_from(SELECTIONS, "selection", selection)
         if not self.selection.built:
             self.selection.build((None, self.num_classes))
-        self.mixing = part_from(MIXINGS, mixing)
+        self.mixing = part_from(MIXINGS, "mixing", mixing)
         self.unlabeled_weight = unlabeled_weight
         self.seed_generator = keras.random.SeedGenerator(self.seed)
 
@@ -142,11 +169,12 @@ class SemiSupervised(Gating, AveragedClassifier):
         images, targets = self.student.examples(views["image"], labels)
         weak, strong = (views[name] for name in self.unlabeled_views)
         probabilities = self.by_micro_batches(self.label, weak)
+        weight = self.select(probabilities, views.get("index"))
         shown, pseudo_targets, weight = self.mix(
             ops.cast(strong, "float32"),
             self.targets(probabilities),
             ops.max(probabilities, axis=-1),
-            self.select(probabilities, views.get("index")),
+            ops.cast(weight, "float32"),
         )
         prepared = {
             "image": images,
@@ -175,6 +203,11 @@ class SemiSupervised(Gating, AveragedClassifier):
             "kept": (ops.mean(weight), 1.0),
         }
         for name, (factor, further) in self.further_losses(prepared, scores).items():
+            if name not in self.further_terms:
+                raise ValueError(
+                    "`further_terms` should name all further losses. Received: "
+                    f"{self.further_terms}, and a loss called {name!r}"
+                )
             loss += factor * further
             terms[name] = (further, 1.0)
         if "unlabeled_label" in prepared:
@@ -202,5 +235,6 @@ class SemiSupervised(Gating, AveragedClassifier):
         made = {
             name: keras.saving.deserialize_keras_object(config[name])
             for name in ("selection", "mixing", "unlabeled_weight")
+            if name in config  # not in models saved before methods had parts
         }
         return super().from_config({**config, **made})

@@ -4,7 +4,7 @@ import keras
 
 from semivit_tf.methods.mixings.probabilistic_mixing import ProbabilisticMixing
 from semivit_tf.methods.selections.fixed_threshold import FixedThreshold
-from semivit_tf.methods.semi_supervised import SemiSupervised
+from semivit_tf.methods.semi_supervised import SemiSupervised, set_part
 
 
 @keras.saving.register_keras_serializable(package="semivit_tf")
@@ -39,8 +39,9 @@ class SemiViT(SemiSupervised):
         **kwargs,
     ):
         kwargs.setdefault("name", "semi_vit")
-        kwargs.setdefault("selection", FixedThreshold(threshold))
-        kwargs.setdefault("mixing", ProbabilisticMixing(cutmix_probability))
+        mixing = ProbabilisticMixing(cutmix_probability)
+        set_part(kwargs, "selection", "fixed_threshold", FixedThreshold(threshold))
+        set_part(kwargs, "mixing", "probabilistic", mixing)
         super().__init__(
             backbone, num_classes, unlabeled_weight=unlabeled_weight, **kwargs
         )

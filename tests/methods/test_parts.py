@@ -2,9 +2,13 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
+from semivit_tf.methods.fixmatch import FixMatch
+from semivit_tf.methods.freematch import FreeMatch
 from semivit_tf.methods.semi_supervised import SemiSupervised
+from semivit_tf.methods.semi_vit import SemiViT
 from semivit_tf.training.schedules import Ramp
 from tests.methods.small import loss_and_terms, semi_batch, small_vit
 
@@ -52,8 +56,6 @@ def test_the_weight_of_the_unlabelled_loss_may_grow():
 
 def test_pairs_are_drawn_once_for_all_micro_batches():
     """Who mixes with whom does not depend on how a batch is cut."""
-    from semivit_tf.methods.semi_vit import SemiViT
-
     found = []
     for parts in (1, 2):
         keras.utils.set_random_seed(0)
@@ -64,6 +66,51 @@ def test_pairs_are_drawn_once_for_all_micro_batches():
     np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-6)
     for one, other in zip(found[0][1], found[1][1], strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_a_parts_name_leaves_it_as_the_method_makes_it():
+    names = {"selection": "fixed_threshold", "mixing": "probabilistic"}
+    model = SemiViT(small_vit(), 3, threshold=0.3, cutmix_probability=0.1, **names)
+    assert model.selection.threshold == 0.3
+    assert model.mixing.cutmix_probability == 0.1
+    model = FixMatch(small_vit(), 3, threshold=0.3, selection="fixed_threshold")
+    assert model.selection.threshold == 0.3
+    name = "self_adaptive_threshold"
+    model = FreeMatch(small_vit(), 3, threshold_momentum=0.3, selection=name)
+    assert model.selection.threshold_momentum == 0.3
+
+
+@pytest.mark.parametrize("kind", ["labeler", "selection", "mixing"])
+def test_a_part_of_no_known_name_is_refused(kind):
+    with pytest.raises(ValueError, match=f"`{kind}` should be one of: .*'foo'"):
+        SemiSupervised(small_vit(), 3, **{kind: "foo"})
+
+
+def test_a_selection_may_answer_with_yes_and_no():
+    class Sure(SemiSupervised):
+        def select(self, probabilities, index=None):
+            return tf.reduce_max(probabilities, axis=-1) > 0.0
+
+    _, terms = loss_and_terms(Sure(small_vit(), 3), semi_batch(4, 4))
+    assert float(terms["kept"][0]) == 1.0
+
+
+def test_a_further_loss_has_to_be_named():
+    class Unnamed(SemiSupervised):
+        def further_losses(self, prepared, scores):
+            return {"extra": (1.0, tf.reduce_mean(scores))}
+
+    with pytest.raises(ValueError, match="`further_terms` should name.*'extra'"):
+        loss_and_terms(Unnamed(small_vit(), 3), semi_batch(4, 4))
+
+
+def test_a_model_saved_before_methods_had_parts_can_be_loaded():
+    config = SemiViT(small_vit(), 3).get_config()
+    for name in ("selection", "mixing", "labeler"):
+        del config[name]
+    again = SemiViT.from_config({**config, "threshold": 0.7, "cutmix_probability": 0.2})
+    assert again.selection.threshold == 0.7
+    assert again.mixing.cutmix_probability == 0.2
 
 
 def test_fit_again_and_again_traces_once(mirrored):
