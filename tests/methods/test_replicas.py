@@ -96,7 +96,10 @@ def train(build, strategy, batch_parts=1):
             self.model.reset_metrics()
 
         def on_train_batch_end(self, batch, logs=None):
-            losses.append({name: float(value) for name, value in logs.items()})
+            # Not the logs: Keras takes the mean of those of the replicas, however many
+            # images each has counted.
+            means = self.model.get_metrics_result()
+            losses.append({name: float(value) for name, value in means.items()})
 
     callbacks = [Record()]
     if hasattr(model, "teacher"):
