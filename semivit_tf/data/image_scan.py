@@ -16,7 +16,6 @@ import zipfile
 import numpy as np
 import tensorflow as tf
 
-from semivit_tf.augment.decoding import decode
 from semivit_tf.data.array_source import ArraySource
 from semivit_tf.data.duplicates import (
     FINGERPRINT_SIZE,
@@ -24,12 +23,8 @@ from semivit_tf.data.duplicates import (
     make_fingerprints,
     make_thumbnails,
 )
-from semivit_tf.data.image_faults import (
-    has_color_table,
-    jpeg_orientation,
-    why_not_decoded,
-    why_unread,
-)
+from semivit_tf.data.image_faults import jpeg_orientation
+from semivit_tf.data.read_image import read_image, reader_of
 from semivit_tf.whole_file import whole_path
 
 DIGEST_SIZE = 16
@@ -199,27 +194,15 @@ def _look_at_arrays(source, found):
 
 def _look_at_files(source, found):
     """Does for encoded images what `_look_at_arrays` does for arrays."""
-    read = tf.function(source.contents).get_concrete_function(
-        tf.TensorSpec((), tf.int64)
-    )
+    read = reader_of(source)
 
     def look_at_one(index, thumbnail):
-        try:
-            contents = read(tf.constant(index, tf.int64))
-        except (tf.errors.OpError, OSError) as error:
-            return why_unread(error)
-        known = contents.numpy()
-        try:
-            image = decode(contents)
-        except (tf.errors.ResourceExhaustedError, MemoryError):
-            return "too large for memory"
-        except tf.errors.OpError:
-            return why_not_decoded(known)
-        if has_color_table(known):
-            return "BMP with a colour table, which TensorFlow ignores"
+        image, contents, reason = read_image(read, index)
+        if reason:
+            return reason
         pixels = np.asarray(memoryview(image))  # `numpy()` would copy them
         found.heights[index], found.widths[index] = pixels.shape[:2]
-        found.orientations[index] = jpeg_orientation(known)
+        found.orientations[index] = jpeg_orientation(contents)
         thumbnail[...] = make_thumbnails(tf.expand_dims(image, 0))[0]
         found.digests[index] = _pixel_digest(pixels)
         return ""

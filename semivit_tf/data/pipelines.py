@@ -10,6 +10,7 @@ from semivit_tf.augment.central_view import central_view
 from semivit_tf.augment.decoding import decode
 from semivit_tf.contracts import HasContents
 from semivit_tf.data.order import index_batches
+from semivit_tf.data.unfinished_reads import noting
 
 _BATCHES_AHEAD = 2
 _LABELED_ORDER, _UNLABELED_ORDER, _PRETRAIN_ORDER = 11, 12, 13
@@ -163,12 +164,16 @@ def evaluation_batches(source, indices, size, batch_size=256, share=1.0):
         share: Float. See `central_view`.
     """
 
+    def of_file(index):
+        image = decode(source.contents(index))
+        return central_view(image, size, share)
+
     def load(index):
         if isinstance(source, HasContents):
-            image = decode(source.contents(index))
+            image = noting(source, index, of_file)
         else:
-            image = tf.gather(source.images, index)
-        return central_view(image, size, share), tf.gather(source.labels, index)
+            image = central_view(tf.gather(source.images, index), size, share)
+        return image, tf.gather(source.labels, index)
 
     images = tf.data.Dataset.from_tensor_slices(indices).map(
         load, num_parallel_calls=tf.data.AUTOTUNE

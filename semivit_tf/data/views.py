@@ -10,6 +10,7 @@ import tensorflow as tf
 from semivit_tf.augment.decoding import OpenImage
 from semivit_tf.augment.randomness import image_key
 from semivit_tf.contracts import HasContents
+from semivit_tf.data.unfinished_reads import noting
 
 _PARALLEL = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
 # Every view draws from a stream of its own, also where two share a policy.
@@ -90,11 +91,18 @@ class Views:
         # A call from TensorFlow into Python is slow, so each makes several images.
         per_call = next(count for count in (8, 4, 2, 1) if size % count == 0)
         encoded = isinstance(self.source, HasContents)
-        make = self._of_files if encoded else self._of_arrays
+
+        def make(epoch, index):
+            if not encoded:
+                return self._of_arrays(epoch, index, names)
+
+            def read(index):
+                return self._of_files(epoch, index, names)
+
+            return noting(self.source, index, read)
+
         calls = (
-            order.unbatch()
-            .batch(per_call, drop_remainder=True)
-            .map(lambda epoch, index: make(epoch, index, names), **_PARALLEL)
+            order.unbatch().batch(per_call, drop_remainder=True).map(make, **_PARALLEL)
         )
 
         def finish(*results):

@@ -7,6 +7,7 @@ import os
 import tensorflow as tf
 
 from semivit_tf.config.settings import InputError
+from semivit_tf.data.unfinished_reads import forget_reads, image_at_fault
 from semivit_tf.training.distribution import WORKER_ENDED
 from semivit_tf.training.non_finite import NonFiniteLossError
 from semivit_tf.training.weight_files import CheckpointError
@@ -34,25 +35,41 @@ def one_line_errors(folder):
     Args:
         folder: Path of the run, named where an error names no file.
     """
+    forget_reads()
     try:
         yield
     except (CheckpointError, NonFiniteLossError, WeightsError) as error:
         raise InputError(str(error)) from error
-    except WORKER_ENDED as error:
-        raise InputError(
-            "another worker of this run has ended: start all of them again, and the "
-            "same commands continue"
-        ) from error
     except OSError as error:
         raise InputError(
             f"{error.filename or folder}: {error.strerror or error}. {_CONTINUE}"
         ) from error
     except tf.errors.OpError as error:
-        reason = str(error).splitlines()[0]
-        if any(text in reason for text in _NO_ROOM):  # for TensorBoard's file
-            advice = _CONTINUE
-        elif isinstance(error, tf.errors.ResourceExhaustedError):
-            advice = "Less memory: smaller batches, --..._batch_parts, --rematerialize"
-        else:
+        worded = _worded(error, folder)
+        if worded is None:
             raise
-        raise InputError(f"{folder}: {reason}. {advice}") from error
+        raise worded from error
+
+
+def _worded(error, folder):
+    """Returns an error of TensorFlow as an `InputError`, or None if unexpected."""
+    bad = image_at_fault()
+    if bad:
+        return InputError(
+            "{} cannot be used: {}. Mend it, and the same command continues; the stage "
+            "check finds such images before training".format(*bad)
+        )
+    if isinstance(error, WORKER_ENDED):
+        return InputError(
+            "another worker of this run has ended: start all of them again, and the "
+            "same commands continue"
+        )
+    reason = str(error).splitlines()[0]
+    if any(text in reason for text in _NO_ROOM):  # for TensorBoard's file
+        return InputError(f"{folder}: {reason}. {_CONTINUE}")
+    if isinstance(error, tf.errors.ResourceExhaustedError):
+        return InputError(
+            f"{folder}: {reason}. Less memory: smaller batches, --..._batch_parts, "
+            "--rematerialize"
+        )
+    return None

@@ -1,0 +1,45 @@
+"""Read one image of a source, or say in a line why it cannot be used."""
+
+import tensorflow as tf
+
+from semivit_tf.augment.decoding import decode
+from semivit_tf.data.image_faults import (
+    has_color_table,
+    why_not_decoded,
+    why_unread,
+)
+
+
+def reader_of(source):
+    """Returns a function from an index to the contents of that image, a tensor."""
+    read = tf.function(source.contents).get_concrete_function(
+        tf.TensorSpec((), tf.int64)
+    )
+    return lambda index: read(tf.constant(index, tf.int64))
+
+
+def read_image(read, index):
+    """Reads and decodes an image.
+
+    Args:
+        read: Function of `reader_of`.
+        index: Integer.
+
+    Returns:
+        Tuple `(image, contents, reason)`: a uint8 tensor `[H, W, 3]`, bytes, and an
+        empty string. If the image cannot be used, it is None and `reason` says why.
+    """
+    try:
+        contents = read(index)
+    except (tf.errors.OpError, OSError) as error:
+        return None, b"", why_unread(error)
+    known = contents.numpy()
+    try:
+        image = decode(contents)
+    except (tf.errors.ResourceExhaustedError, MemoryError):
+        return None, known, "too large for memory"
+    except tf.errors.OpError:
+        return None, known, why_not_decoded(known)
+    if has_color_table(known):
+        return None, known, "BMP with a colour table, which TensorFlow ignores"
+    return image, known, ""
