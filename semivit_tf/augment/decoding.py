@@ -5,20 +5,43 @@ The format is told by a file's first bytes, not by its name.
 
 import tensorflow as tf
 
+from semivit_tf.augment.image_header import MAX_PIXELS, shown_with_size
+
 # TensorFlow's default DCT is wrong by up to ten levels and hardly faster.
 _EXACT = "INTEGER_ACCURATE"
 
 
-def decode(contents):
+def within(contents, max_pixels):
+    """Returns the contents of a file, of a GIF those of its first frame.
+
+    An image of more than `max_pixels` pixels raises `tf.errors.InvalidArgumentError`.
+    """
+    shown, size = shown_with_size(contents)
+    height, width = tf.unstack(size)
+    fits = height <= max_pixels // tf.maximum(width, 1)
+    message = ["Image too large:", width, "x", height, "pixels, max_pixels", max_pixels]
+    # Not `tf.debugging.Assert`, which in a graph is a slow `tf.cond` around this.
+    checked = tf.raw_ops.Assert(condition=fits, data=message)
+    with tf.control_dependencies([] if tf.executing_eagerly() else [checked]):
+        # Where an optimizer leaves assertions out, decoding nothing fails, too.
+        return tf.where(fits, shown, b"")
+
+
+def decode(contents, max_pixels=MAX_PIXELS):
     """Decodes JPEG, PNG, GIF (its first frame), BMP or WebP.
 
     Args:
         contents: Scalar string tensor.
+        max_pixels: Integer. Larger images are refused before they are decoded.
 
     Returns:
         uint8 tensor `[H, W, 3]`. What cannot be decoded raises
         `tf.errors.InvalidArgumentError`.
     """
+    return _decoded(within(contents, max_pixels))
+
+
+def _decoded(contents):
     image = tf.cond(
         tf.io.is_jpeg(contents),
         lambda: tf.io.decode_jpeg(contents, channels=3, dct_method=_EXACT),
@@ -36,15 +59,16 @@ class OpenImage:
 
     Args:
         contents: Scalar string tensor.
+        max_pixels: Integer. Larger images raise `tf.errors.InvalidArgumentError`.
     """
 
-    def __init__(self, contents):
-        self._contents = contents
+    def __init__(self, contents, max_pixels=MAX_PIXELS):
+        self._contents = contents = within(contents, max_pixels)
         self._is_jpeg = tf.io.is_jpeg(contents)
         self._pixels = tf.cond(
             self._is_jpeg,
             lambda: tf.zeros((0, 0, 3), tf.uint8),
-            lambda: decode(contents),
+            lambda: _decoded(contents),
         )
         self.size = tf.cond(
             self._is_jpeg,

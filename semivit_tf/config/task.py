@@ -43,6 +43,14 @@ class DataConfig(Settings):
         "Leave out images that cannot be read, instead of refusing to start.",
         identity=False,
     )
+    max_pixels: int = setting(
+        100_000_000,
+        "Pixels of the largest image file that is decoded, in the check, in training "
+        "and when served; 100 million take 300 MB.",
+        low=1,
+        high=2**29 - 1,
+        identity=False,
+    )
     test_duplicates: str = setting(
         "refuse",
         "Test images that also occur in training: refuse to start, or allow them; "

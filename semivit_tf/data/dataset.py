@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from semivit_tf.augment.image_header import MAX_PIXELS
 from semivit_tf.augment.multi_crop import crop_policies
 from semivit_tf.augment.policies import create_policies, family_for
 from semivit_tf.data import pipelines
@@ -31,6 +32,7 @@ class Dataset:
             evaluated or served, see `central_view`. By default 0.875 for photographs
             of up to 224 pixels, as published, else 1.
         augmentation: See `create_policies`; so are the further options.
+        max_pixels: Integer. An image file of more pixels is not decoded, but an error.
         **options: Such as `strength`, `rand_augment`, `erasing`, `strong_layer`.
     """
 
@@ -44,6 +46,7 @@ class Dataset:
         labeled_as_unlabeled=False,
         central_share=None,
         augmentation="auto",
+        max_pixels=MAX_PIXELS,
         **options,
     ):
         self.parts = parts
@@ -60,6 +63,7 @@ class Dataset:
         self.central_share = central_share
         self.augmentation = augmentation
         self.strength = options.get("strength", 1.0)
+        self.max_pixels = max_pixels
         self._options = options
         self.views = self.views_with(seed=seed)
         self.unlabeled_indices = (
@@ -79,9 +83,8 @@ class Dataset:
         policies = create_policies(
             self.augmentation, self.image_shape, **{**self._options, **given}
         )
-        return Views(
-            self.parts.train, policies, self.views.seed if seed is None else seed
-        )
+        seed = self.views.seed if seed is None else seed
+        return Views(self.parts.train, policies, seed, self.max_pixels)
 
     @property
     def class_names(self):
@@ -149,7 +152,7 @@ class Dataset:
             split=split,
             strength=self.strength,
         )
-        views = Views(self.parts.train, policies, self.views.seed)
+        views = Views(self.parts.train, policies, self.views.seed, self.max_pixels)
         return pipelines.crop_batches(
             views, self.image_indices, batch_size, start_step, shard
         )
@@ -219,7 +222,12 @@ class Dataset:
 
     def _evaluation(self, source, indices, batch_size):
         return pipelines.evaluation_batches(
-            source, indices, self.image_size, batch_size, self.central_share
+            source,
+            indices,
+            self.image_size,
+            batch_size,
+            self.central_share,
+            self.max_pixels,
         )
 
     def as_evaluated(self, indices, batch_size=256):

@@ -16,6 +16,7 @@ import zipfile
 import numpy as np
 import tensorflow as tf
 
+from semivit_tf.augment.image_header import MAX_PIXELS
 from semivit_tf.data.array_source import ArraySource
 from semivit_tf.data.duplicates import (
     FINGERPRINT_SIZE,
@@ -28,7 +29,7 @@ from semivit_tf.data.read_image import read_image, reader_of
 from semivit_tf.whole_file import whole_path
 
 DIGEST_SIZE = 16
-_FORMAT = "semivit_tf image scan 1"
+_FORMAT = "semivit_tf image scan 2"
 _CHUNK_IMAGES, _CHUNK_BYTES = 64, 2**22
 _NOT_A_SCAN = (
     AttributeError,
@@ -53,6 +54,7 @@ class ImageScan:
         fingerprints: float16 array `[N, 96]`.
         reason_numbers: int32 array `[N]` of positions in `reasons`.
         reasons: Sequence of strings, the first of which is empty.
+        max_pixels: Integer. Images of more pixels were not decoded.
     """
 
     identity: np.ndarray
@@ -63,6 +65,7 @@ class ImageScan:
     fingerprints: np.ndarray
     reason_numbers: np.ndarray
     reasons: tuple
+    max_pixels: int = MAX_PIXELS
 
     def __len__(self):
         return len(self.heights)
@@ -99,7 +102,8 @@ class ImageScan:
             if fields.pop("format") != _FORMAT:
                 raise KeyError("format")
             reasons = tuple(fields.pop("reasons").tolist())
-            scan = cls(**fields, reasons=reasons)
+            limit = int(fields.pop("max_pixels"))
+            scan = cls(**fields, reasons=reasons, max_pixels=limit)
         except _NOT_A_SCAN as error:
             raise ValueError(
                 f"`path` should be a file that `ImageScan.save` wrote. Received: {path}"
@@ -118,13 +122,14 @@ class ImageScan:
         return scan
 
 
-def scan(source, progress=None, threads=None):
+def scan(source, progress=None, threads=None, max_pixels=MAX_PIXELS):
     """Reads and decodes every image of a source once.
 
     Args:
         source: `EncodedSource` or `ArraySource`.
         progress: Optional function `(done, total)`, called after each chunk.
         threads: Optional integer; defaults to the number of CPUs.
+        max_pixels: Integer. Larger images are not decoded, and cannot be used.
 
     Returns:
         An `ImageScan`.
@@ -141,6 +146,7 @@ def scan(source, progress=None, threads=None):
         fingerprints=np.zeros((count, FINGERPRINT_SIZE), "float16"),
         reason_numbers=np.zeros(count, "int32"),
         reasons=(),
+        max_pixels=max_pixels,
     )
     in_memory = isinstance(source, ArraySource)
     look, size = (_look_at_arrays if in_memory else _look_at_files)(source, found)
@@ -197,7 +203,7 @@ def _look_at_files(source, found):
     read = reader_of(source)
 
     def look_at_one(index, thumbnail):
-        image, contents, reason = read_image(read, index)
+        image, contents, reason = read_image(read, index, found.max_pixels)
         if reason:
             return reason
         pixels = np.asarray(memoryview(image))  # `numpy()` would copy them

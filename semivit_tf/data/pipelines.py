@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from semivit_tf.augment.central_view import central_view
 from semivit_tf.augment.decoding import decode
+from semivit_tf.augment.image_header import MAX_PIXELS
 from semivit_tf.contracts import HasContents
 from semivit_tf.data.order import index_batches
 from semivit_tf.data.unfinished_reads import noting
@@ -153,7 +154,9 @@ def semi_supervised_batches(
     return untuned(both.map(join).prefetch(_BATCHES_AHEAD))
 
 
-def evaluation_batches(source, indices, size, batch_size=256, share=1.0):
+def evaluation_batches(
+    source, indices, size, batch_size=256, share=1.0, max_pixels=MAX_PIXELS
+):
     """Makes one pass of `(image [B, H, W, C], label [B])`, in order, as when served.
 
     Args:
@@ -162,15 +165,16 @@ def evaluation_batches(source, indices, size, batch_size=256, share=1.0):
         size: Tuple `(H, W)`.
         batch_size: Integer.
         share: Float. See `central_view`.
+        max_pixels: Integer. See `Views`.
     """
 
     def of_file(index):
-        image = decode(source.contents(index))
+        image = decode(source.contents(index), max_pixels)
         return central_view(image, size, share)
 
     def load(index):
         if isinstance(source, HasContents):
-            image = noting(source, index, of_file)
+            image = noting(source, index, of_file, max_pixels)
         else:
             image = central_view(tf.gather(source.images, index), size, share)
         return image, tf.gather(source.labels, index)

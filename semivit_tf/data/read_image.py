@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from semivit_tf.augment.decoding import decode
+from semivit_tf.augment.image_header import image_size
 from semivit_tf.data.image_faults import (
     has_color_table,
     why_not_decoded,
@@ -18,12 +19,13 @@ def reader_of(source):
     return lambda index: read(tf.constant(index, tf.int64))
 
 
-def read_image(read, index):
+def read_image(read, index, max_pixels):
     """Reads and decodes an image.
 
     Args:
         read: Function of `reader_of`.
         index: Integer.
+        max_pixels: Integer. Larger images are not decoded.
 
     Returns:
         Tuple `(image, contents, reason)`: a uint8 tensor `[H, W, 3]`, bytes, and an
@@ -35,11 +37,21 @@ def read_image(read, index):
         return None, b"", why_unread(error)
     known = contents.numpy()
     try:
-        image = decode(contents)
+        image = decode(contents, max_pixels)
     except (tf.errors.ResourceExhaustedError, MemoryError):
         return None, known, "too large for memory"
     except tf.errors.OpError:
-        return None, known, why_not_decoded(known)
+        return None, known, _too_large(contents, max_pixels) or why_not_decoded(known)
     if has_color_table(known):
         return None, known, "BMP with a colour table, which TensorFlow ignores"
     return image, known, ""
+
+
+def _too_large(contents, max_pixels):
+    try:
+        height, width = image_size(contents).numpy().tolist()
+    except tf.errors.InvalidArgumentError:
+        return ""  # a JPEG without a header
+    if height * width <= max_pixels:
+        return ""
+    return f"{width} x {height} pixels, more than --max_pixels={max_pixels}"

@@ -15,22 +15,23 @@ import tensorflow as tf
 from semivit_tf.data.read_image import read_image, reader_of
 
 _numbers = itertools.count()
-_unfinished = weakref.WeakKeyDictionary()  # source -> {number of a call: indices}
+_unfinished = weakref.WeakKeyDictionary()  # source -> {call: (indices, limit)}
 
 
-def noting(source, index, read):
+def noting(source, index, read, max_pixels):
     """Returns `read(index)`, in a graph, and notes the images until they are read.
 
     Args:
         source: Source of encoded images.
         index: int64 tensor of any shape.
         read: Function from such a tensor to tensors.
+        max_pixels: Integer. Larger images are refused by `read`.
     """
 
     def begin(indices):
         number = next(_numbers)
         calls = _unfinished.setdefault(source, {})
-        calls[number] = np.atleast_1d(indices).tolist()
+        calls[number] = np.atleast_1d(indices).tolist(), max_pixels
         return np.int64(number)
 
     def finish(number):
@@ -60,9 +61,9 @@ def image_at_fault():
     forget_reads()
     for source, calls in begun:
         read = reader_of(source)
-        for indices in calls.values():
+        for indices, max_pixels in calls.values():
             for index in indices:
-                _, _, reason = read_image(read, index)
+                _, _, reason = read_image(read, index, max_pixels)
                 if reason:
                     return source.name(index), reason
     return None

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from semivit_tf.augment.decoding import OpenImage
+from semivit_tf.augment.image_header import MAX_PIXELS
 from semivit_tf.augment.randomness import image_key
 from semivit_tf.contracts import HasContents
 from semivit_tf.data.unfinished_reads import noting
@@ -66,12 +67,14 @@ class Views:
             `strong2` are second views by `weak` and `strong`, and `labeled_weak` is
             the weak view of a labelled image: the same policies, other draws.
         seed: Integer.
+        max_pixels: Integer. A larger image is not decoded, but an error.
     """
 
-    def __init__(self, source, policies, seed):
+    def __init__(self, source, policies, seed, max_pixels=MAX_PIXELS):
         self.source = source
         self.policies = policies
         self.seed = seed
+        self.max_pixels = max_pixels
 
     def policy(self, name):
         """Returns the policy that makes a view."""
@@ -99,7 +102,7 @@ class Views:
             def read(index):
                 return self._of_files(epoch, index, names)
 
-            return noting(self.source, index, read)
+            return noting(self.source, index, read, self.max_pixels)
 
         calls = (
             order.unbatch().batch(per_call, drop_remainder=True).map(make, **_PARALLEL)
@@ -159,7 +162,10 @@ class Views:
     # === Images in files: only what the views show is decoded ===
 
     def _of_files(self, epoch, index, names):
-        images = [OpenImage(self.source.contents(one)) for one in tf.unstack(index)]
+        images = [
+            OpenImage(self.source.contents(one), self.max_pixels)
+            for one in tf.unstack(index)
+        ]
         policies = [self.policy(name) for name in names]
         sizes = [policy.framing.size for policy in policies]
 

@@ -6,6 +6,7 @@ import tempfile
 
 import tensorflow as tf
 
+from semivit_tf.augment.image_header import MAX_PIXELS
 from semivit_tf.contracts import StudentAndTeacher
 from semivit_tf.export.signatures import ServedClassifier
 from semivit_tf.export.warmup import write_warmup_requests
@@ -21,13 +22,13 @@ def export_saved_model(
     weights="teacher",
     top_k=5,
     central_share=1.0,
+    max_pixels=MAX_PIXELS,
 ):
     """Writes `<directory>/<version>/` for TF Serving, whole or not at all.
 
     Signatures: `serving_default` (float pixels in [0, 255]), `serving_uint8` (the same
-    as bytes), `serving_bytes` (contents of image files, decoded and resized in the
-    graph). Class names and preprocessing lie in `assets/`, warm-up requests in
-    `assets.extra/`.
+    as bytes), `serving_bytes` (contents of image files, decoded in the graph). Class
+    names and preprocessing lie in `assets/`, warm-up requests in `assets.extra/`.
 
     Args:
         model: A method with a teacher, a `Classifier`, or any built model from images
@@ -38,6 +39,7 @@ def export_saved_model(
         weights: `"teacher"` or `"student"`, where the model has both.
         top_k: Integer. How many of the most probable classes are listed.
         central_share: Float. Which part of an image file is seen, see `central_view`.
+        max_pixels: Integer. An image file of more pixels is an error of its request.
 
     Returns:
         The path of the version's folder.
@@ -54,7 +56,9 @@ def export_saved_model(
         raise ValueError(
             f"`class_names` should have {classes} entries. Received: {len(class_names)}"
         )
-    served = ServedClassifier(network, shape, class_names, top_k, central_share)
+    served = ServedClassifier(
+        network, shape, class_names, top_k, central_share, max_pixels
+    )
     target = pathlib.Path(directory) / str(version)
     with tempfile.TemporaryDirectory() as assets, whole_folder(target) as folder:
         served.assets = [

@@ -5,6 +5,7 @@ import tensorflow as tf
 from semivit_tf.augment.central_view import central_view
 from semivit_tf.augment.decoding import decode
 from semivit_tf.augment.grey import to_grey
+from semivit_tf.augment.image_header import MAX_PIXELS
 
 
 class ServedClassifier(tf.Module):
@@ -17,15 +18,25 @@ class ServedClassifier(tf.Module):
         top_k: Integer. How many of the most probable classes are listed.
         central_share: Float. Which part of a decoded image is seen, see
             `central_view`.
+        max_pixels: Integer. An image file of more pixels is an error of its request.
     """
 
-    def __init__(self, network, image_shape, class_names, top_k=5, central_share=1.0):
+    def __init__(
+        self,
+        network,
+        image_shape,
+        class_names,
+        top_k=5,
+        central_share=1.0,
+        max_pixels=MAX_PIXELS,
+    ):
         super().__init__(name="served_classifier")
         self._network = network
         self._state = [variable.value for variable in network.variables]
         self._image_shape = tuple(image_shape)
         self._names = tf.constant([name.encode() for name in class_names])
         self._central_share = central_share
+        self._max_pixels = max_pixels
         self._top_k = min(top_k, len(class_names))
 
     def answers(self, images):
@@ -49,7 +60,8 @@ class ServedClassifier(tf.Module):
 
         def load(contents):
             # Decoded in colour, as TensorFlow cannot decode every format to grey.
-            image = central_view(decode(contents), (height, width), self._central_share)
+            image = decode(contents, self._max_pixels)
+            image = central_view(image, (height, width), self._central_share)
             return to_grey(image[None])[0] if channels == 1 else image
 
         spec = tf.TensorSpec(self._image_shape, tf.float32)

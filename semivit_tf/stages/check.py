@@ -22,15 +22,16 @@ class Check(Kind):
 
     settles_data = True
 
-    def without_bad_images(self, parts, folder):
+    def without_bad_images(self, parts, folder, max_pixels):
         """Returns the parts with the images marked that an earlier check found bad.
 
         Args:
             parts: `Parts`.
             folder: `StageFolder`.
+            max_pixels: Integer. An earlier check by another limit does not count.
         """
         scans = {
-            name: _earlier_scan(folder, name, source)
+            name: _earlier_scan(folder, name, source, max_pixels)
             for name, source in _sources(parts).items()
         }
         return _marked(parts, {name: found for name, found in scans.items() if found})
@@ -42,7 +43,8 @@ class Check(Kind):
             meet(run.strategy)
             if not run.is_chief:
                 folder = run.stage_folder(stage)
-                parts = self.without_bad_images(run.data.parts, folder)
+                limit = run.config.data.max_pixels
+                parts = self.without_bad_images(run.data.parts, folder, limit)
             if parts is run.data.parts:
                 return run
             data = split_and_batch(run.config, parts)
@@ -54,14 +56,15 @@ def _sources(parts):
     return {name: source for name, source in named.items() if source is not None}
 
 
-def _earlier_scan(folder, name, source):
+def _earlier_scan(folder, name, source, max_pixels):
     path = folder.path / f"{name}.npz"
     if not path.exists():
         return None
     try:
-        return ImageScan.load(path, source)
+        found = ImageScan.load(path, source)
     except ValueError:
         return None  # a scan of other images: these are scanned again
+    return found if found.max_pixels == max_pixels else None
 
 
 def _marked(parts, scans):
@@ -74,11 +77,11 @@ def _marked(parts, scans):
 
 
 def _scan(run, stage, name, source):
-    folder = run.stage_folder(stage)
-    found = _earlier_scan(folder, name, source)
+    folder, limit = run.stage_folder(stage), run.config.data.max_pixels
+    found = _earlier_scan(folder, name, source, limit)
     if found is None:
         with CountProgress(f"{stage.name} {name} images") as progress:
-            found = scan(source, progress)
+            found = scan(source, progress, max_pixels=limit)
         folder.path.mkdir(parents=True, exist_ok=True)
         found.save(folder.path / f"{name}.npz")
     return found
@@ -131,7 +134,8 @@ def check(run, stage):
         nothing changes.
     """
     folder, parts, file = run.stage_folder(stage), run.data.parts, f"{stage.name}.json"
-    if folder.done:
+    limit = run.config.data.max_pixels
+    if folder.done and folder.summary().get("max_pixels") == limit:
         run.say(f"{stage.name}: done before")
         return parts
     sources = _sources(parts)
@@ -150,6 +154,7 @@ def check(run, stage):
     folder.finish(
         images=report["images"],
         unreadable=len(report["unreadable"]),
+        max_pixels=limit,
         exact_in_training=len(report["exact_in_training"]),
         near_in_training=len(report["near_in_training"]),
     )

@@ -89,6 +89,7 @@ def export(run, stage):
         run.data.class_names,
         version,
         central_share=run.data.central_share,
+        max_pixels=run.data.max_pixels,
     )
     exported[str(version)] = served.names
     run.folder.write_json(f"{stage.name}.json", exported)

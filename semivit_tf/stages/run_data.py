@@ -17,7 +17,9 @@ def find_images(config, folder, pipeline):
     parts = load_parts(settings.dataset, settings.data_dir, settings.names_of_classes())
     for stage in pipeline:
         if stage.kind.settles_data:
-            parts = stage.kind.without_bad_images(parts, folder.stage(stage.name))
+            parts = stage.kind.without_bad_images(
+                parts, folder.stage(stage.name), settings.max_pixels
+            )
     return parts
 
 
@@ -45,4 +47,5 @@ def split_and_batch(config, parts):
         rand_augment=settings.rand_augment,
         erasing=settings.erasing,
         strong_layer=settings.strong_layer,
+        max_pixels=settings.max_pixels,
     )

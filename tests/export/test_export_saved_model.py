@@ -17,6 +17,7 @@ from semivit_tf.augment.decoding import decode
 from semivit_tf.export.saved_model import export_saved_model
 from semivit_tf.methods.classifier import Classifier
 from semivit_tf.methods.semi_vit import SemiViT
+from tests.data.files import huge_png
 from tests.methods.small import sharpen, small_vit
 
 NAMES = [f"name {number}" for number in range(7)]
@@ -45,6 +46,15 @@ def served(tmp_path_factory):
     for number, content in enumerate(contents):
         (folder / f"{number}.bin").write_bytes(content)
     return folder, path, model, images, contents, probabilities, from_bytes
+
+
+def test_an_image_file_too_large_is_an_error_of_its_request(served):
+    _, path, _, _, contents, _, from_bytes = served
+    answer = tf.saved_model.load(str(path)).signatures["serving_bytes"]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Image too large"):
+        answer(image_bytes=tf.constant([contents[0], huge_png()]))
+    given = answer(image_bytes=tf.constant(contents))["probabilities"]
+    np.testing.assert_allclose(given, from_bytes, atol=1e-5)
 
 
 def test_folder_is_laid_out_for_tf_serving(served):

@@ -1,11 +1,13 @@
 """Images that turn out to be bad in the middle of a run: one line names the file."""
 
+import json
+
 import pytest
 
 from semivit_tf.cli import main, parse
 from semivit_tf.config.settings import InputError
 from semivit_tf.stages.pipeline import run_pipeline
-from tests.data.files import encoded, picture, write_folder
+from tests.data.files import encoded, huge_png, picture, write_folder
 from tests.stages.runs import TINY
 
 MIRRORED = ("--strategy=mirrored", "--logical_cpus=2")
@@ -54,3 +56,35 @@ def test_an_image_that_vanishes_is_named_and_the_run_goes_on_with_it(tmp_path):
     file.write_bytes(encoded(picture(9), "JPEG"))
     run_pipeline(config, ["main.py"], said.append)
     assert (tmp_path / "run/finetune/DONE").exists()
+
+
+def test_an_image_too_large_is_named_with_the_flag(tmp_path, capsys):
+    root = write_folder(tmp_path / "images", per_class=7)
+    (root / "train/cat/bomb.png").write_bytes(huge_png())
+    said = "23000 x 23000 pixels, more than --max_pixels=100000000"
+    for stage, line in (
+        ("check", f"train/cat/bomb.png ({said})"),
+        ("finetune", f"train/cat/bomb.png cannot be used: {said}"),
+    ):
+        flags = ("--labels_per_class=7", f"--stages={stage}")
+        assert main(command(root, tmp_path / stage, *flags)) == 2
+        assert line in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_another_limit_is_another_check(tmp_path, capsys):
+    root = write_folder(tmp_path / "images", unlabeled=0)
+    folder = tmp_path / "run"
+    low, high = (("--stages=check", f"--max_pixels={n}") for n in (1600, 1920))
+    assert main(command(root, folder, *low)) == 2
+    report = json.loads((folder / "check.json").read_text())
+    reasons = {image["reason"] for image in report["unreadable"]}
+    assert reasons == {"48 x 40 pixels, more than --max_pixels=1600"}
+    assert len(report["unreadable"]) == 6 + 4  # every other image
+    assert main(command(root, folder, *high)) == 0
+    report = json.loads((folder / "check.json").read_text())
+    assert report["unreadable"] == []
+    capsys.readouterr()
+    assert main(command(root, folder, *high)) == 0
+    assert "check: done before" in capsys.readouterr().out
+    assert main(command(root, folder, *low)) == 2
+    assert "10 images cannot be read" in capsys.readouterr().err
