@@ -4,6 +4,9 @@ import dataclasses
 
 from semivit_tf.config.settings import InputError, Settings, setting
 
+DATASETS = ("csv", "digits", "folder", "idx", "npz")
+_PREPARED = "tfds:"
+
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig(Settings):
@@ -95,6 +98,11 @@ class DataConfig(Settings):
 
     def __post_init__(self):
         super().__post_init__()
+        if self.dataset not in DATASETS and not self.dataset.startswith(_PREPARED):
+            raise InputError(
+                f"--dataset should be one of: {', '.join(DATASETS)}, "
+                f"{_PREPARED}<name>. Received: {self.dataset!r}"
+            )
         counted = (self.labels_per_class, self.label_fraction) != (None, None)
         if self.labeled_index is not None and counted:
             raise InputError(

@@ -141,7 +141,7 @@ def _classes(images):
     for part in PARTS:
         of_part = images.labels[known & (images.parts == part)]
         counts[part] = np.bincount(of_part, minlength=len(images.class_names))
-    used = sum(counts[part] for part in PARTS[:-1])
+    training = sum(counts[part] for part in TRAINING)
     return {
         "classes": [
             {"class": name, **{part: int(counts[part][k]) for part in PARTS}}
@@ -152,7 +152,7 @@ def _classes(images):
         },
         "imbalance": {
             "labeled": _imbalance(images, counts["labeled"]),
-            "all": _imbalance(images, used),
+            "training": _imbalance(images, training),
         },
     }
 

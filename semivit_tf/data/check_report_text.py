@@ -5,6 +5,8 @@ import collections
 from semivit_tf.data.check_report import PARTS
 
 SHOWN = 20  # names of each kind, classes, and groups
+# Prose is British; names of parts in files and flags are not.
+_IN_PROSE = {"labeled": "labelled", "unlabeled": "unlabelled"}
 
 
 def describe(report):
@@ -44,9 +46,13 @@ def _listing(title, entries, line, heads=()):
     return "\n".join(lines)
 
 
+def _part(part):
+    return _IN_PROSE.get(part, part)
+
+
 def _image(image):
     known = f", {image['class']}" if image["class"] is not None else ""
-    return f"{image['name']} ({image['part']}{known})"
+    return f"{image['name']} ({_part(image['part'])}{known})"
 
 
 def _match_line(match, sign):
@@ -58,7 +64,7 @@ def _match_line(match, sign):
 
 
 def _unreadable_line(image):
-    return f"{image['name']} ({image['part']}): {image['reason']}"
+    return f"{image['name']} ({_part(image['part'])}): {image['reason']}"
 
 
 def _group_line(group, sign):
@@ -72,7 +78,9 @@ def _describe_groups(kind, groups, sign):
     if not groups:
         return f"No {kind}."
     crossing = collections.Counter(
-        " + ".join(group["parts"]) for group in groups if len(group["parts"]) > 1
+        " + ".join(map(_part, group["parts"]))
+        for group in groups
+        if len(group["parts"]) > 1
     )
     images = sum(len(group["images"]) for group in groups)
     differ = sum(group["labels_differ"] for group in groups)
@@ -93,15 +101,16 @@ def _describe_turned(turned):
 
 def _describe_counts(report):
     parts = [p for p in PARTS if report["parts"][p]]
-    counts = ", ".join(f"{report['parts'][part]:,} {part}" for part in parts)
+    counts = ", ".join(f"{report['parts'][part]:,} {_part(part)}" for part in parts)
     lines = [f"{report['images']:,} images: {counts or 'none'}."]
     lines += _size_lines(report["sizes"])
     for part, imbalance in report["imbalance"].items():
         if imbalance:
-            lines.append(f"{part.capitalize()} images a class: {_uneven(imbalance)}.")
+            kind = _part(part).capitalize()
+            lines.append(f"{kind} images a class: {_uneven(imbalance)}.")
     without = {p: n for p, n in report["without_label"].items() if n}
     if without:
-        known = ", ".join(f"{n:,} {part}" for part, n in without.items())
+        known = ", ".join(f"{n:,} {_part(part)}" for part, n in without.items())
         lines.append(f"Without a label: {known}.")
     return "\n".join(lines) + "\n\n" + _class_table(report["classes"], parts)
 
@@ -131,7 +140,7 @@ def _class_table(classes, parts):
         counts = "".join(f"{row[part]:>12,}" for part in parts)
         return f"{row['class']:<{width}}{counts}"
 
-    heads = "".join(f"{part:>12}" for part in parts)
+    heads = "".join(f"{_part(part):>12}" for part in parts)
     return _listing("Classes", classes, line, [" " * width + heads])
 
 

@@ -6,6 +6,7 @@ from semivit_tf.augment.image_header import MAX_PIXELS
 from semivit_tf.augment.multi_crop import crop_policies
 from semivit_tf.augment.policies import create_policies, family_for
 from semivit_tf.data import pipelines
+from semivit_tf.data.known_arguments import check_known
 from semivit_tf.data.label_splits import split_parts
 from semivit_tf.data.loaders import load_parts
 from semivit_tf.data.views import Views
@@ -280,6 +281,7 @@ def load_dataset(
     Returns:
         A `Dataset`.
     """
+    check_known("load_dataset", options, load_dataset, Dataset, create_policies)
     parts = load_parts(name, data_dir, class_names)
     split = split_parts(
         parts,

@@ -4,7 +4,8 @@ import pytest
 
 from semivit_tf.config import Config
 from semivit_tf.config.settings import InputError
-from semivit_tf.config.task import BackboneConfig
+from semivit_tf.config.task import DATASETS, BackboneConfig
+from semivit_tf.data.loaders import LOADERS
 
 
 def test_only_what_was_given_is_passed_on():
@@ -44,3 +45,9 @@ def test_sizes_that_cannot_be_used(given, message):
     with pytest.raises(InputError) as error:
         BackboneConfig(**given)
     assert str(error.value) == message
+
+
+def test_a_misspelt_data_set_is_named_before_anything_else():
+    with pytest.raises(InputError, match="csv, digits, folder, .* Received: 'flder'"):
+        Config.from_flags({"dataset": "flder", "backbone": "vit"})
+    assert DATASETS == tuple(sorted(LOADERS))

@@ -122,7 +122,7 @@ def test_classes_are_counted_by_part():
         "smallest": {"class": "dog", "images": 1},
         "ratio": 3.0,
     }
-    assert report["imbalance"]["all"]["ratio"] == 1.0
+    assert report["imbalance"]["training"]["ratio"] == 1.5  # not the test image
 
 
 def test_a_class_without_images_has_no_ratio():
@@ -130,7 +130,7 @@ def test_a_class_without_images_has_no_ratio():
     assert report["imbalance"]["labeled"]["ratio"] is None
     assert "3 of cat to 0 of dog." in describe(report)
     report = report_of(pictures(3), np.full(3, -1), ["unlabeled"] * 3)
-    assert report["imbalance"] == {"labeled": None, "all": None}
+    assert report["imbalance"] == {"labeled": None, "training": None}
 
 
 def made_scan(heights, widths, reason_numbers=None, orientations=None, reasons=("",)):
@@ -182,19 +182,19 @@ def test_unreadable_and_turned_images_of_several_scans_are_named():
 def test_the_text_says_what_matters():
     text = describe(report_of(*mixed()))
     for line in (
-        "40 images: 8 labeled, 20 unlabeled, 4 validation, 8 test.",
+        "40 images: 8 labelled, 20 unlabelled, 4 validation, 8 test.",
         "All that can be read are 16 x 16 pixels.",
-        "Labeled images a class: 4 of each.",
-        "Without a label: 20 unlabeled.",
+        "Labelled images a class: 4 of each.",
+        "Without a label: 20 unlabelled.",
         "Classes (2):\n"
-        "                           labeled   unlabeled  validation        test\n"
+        "                          labelled  unlabelled  validation        test\n"
         "  cat                            4           0           2           4\n",
         "Test or validation images that are in training, pixel for pixel (2):\n"
-        "  test/33.png (test, dog) = labeled/2.png (labeled, cat), labels differ\n"
-        "  test/34.png (test, cat) = unlabeled/10.png (unlabeled)\n",
+        "  test/33.png (test, dog) = labeled/2.png (labelled, cat), labels differ\n"
+        "  test/34.png (test, cat) = unlabeled/10.png (unlabelled)\n",
         "in another size, format or quality (2):\n"
-        "  validation/30.png (validation, cat) ~ unlabeled/12.png (unlabeled)\n",
-        "Groups of exact duplicates, 7 images; 1 in labeled + test; 1 in unlabeled"
+        "  validation/30.png (validation, cat) ~ unlabeled/12.png (unlabelled)\n",
+        "Groups of exact duplicates, 7 images; 1 in labelled + test; 1 in unlabelled"
         " + test; 1 in validation + test; labels differ in 1 (3):\n",
         "Groups of near-duplicates, 4 images",
     ):

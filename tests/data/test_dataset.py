@@ -148,3 +148,10 @@ def test_shapes_are_known_before_there_is_a_batch():
         specs = tf.nest.flatten(stream.element_spec)
         assert all(spec.shape.is_fully_defined() for spec in specs), name
         assert 12 in {spec.shape[0] for spec in specs}, name
+
+
+def test_an_unknown_argument_is_named_with_those_there_are():
+    with pytest.raises(TypeError, match="`load_dataset` should.* labeled_index,") as e:
+        load_dataset("digits", labels_per_class=1, label_per_class=2, strenght=1)
+    assert str(e.value).endswith("Received: label_per_class, strenght")
+    assert "image_size" in str(e.value) and "rand_augment" in str(e.value)
