@@ -12,6 +12,7 @@ from absl import flags
 from semivit_tf.config import Config
 from semivit_tf.config.config import described_default
 from semivit_tf.config.settings import InputError
+from semivit_tf.one_line import one_line
 
 _USAGE = """\
 semivit_tf: from images and few labels to a served Semi-ViT.
@@ -146,7 +147,7 @@ def _answer(argv):
         pipeline = _import_pipeline()
         pipeline.run_pipeline(config, [pathlib.Path(argv[0]).name, *argv[1:]])
     except InputError as error:
-        print(f"semivit_tf: {error}", file=sys.stderr)
+        print(f"semivit_tf: {one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nStopped. The same command continues.", file=sys.stderr)

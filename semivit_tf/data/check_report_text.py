@@ -3,6 +3,7 @@
 import collections
 
 from semivit_tf.data.check_report import PARTS
+from semivit_tf.one_line import one_line
 
 SHOWN = 20  # names of each kind, classes, and groups
 # Prose is British; names of parts in files and flags are not.
@@ -51,8 +52,8 @@ def _part(part):
 
 
 def _image(image):
-    known = f", {image['class']}" if image["class"] is not None else ""
-    return f"{image['name']} ({_part(image['part'])}{known})"
+    known = f", {one_line(image['class'])}" if image["class"] is not None else ""
+    return f"{one_line(image['name'])} ({_part(image['part'])}{known})"
 
 
 def _match_line(match, sign):
@@ -64,7 +65,7 @@ def _match_line(match, sign):
 
 
 def _unreadable_line(image):
-    return f"{image['name']} ({_part(image['part'])}): {image['reason']}"
+    return f"{one_line(image['name'])} ({_part(image['part'])}): {image['reason']}"
 
 
 def _group_line(group, sign):
@@ -134,22 +135,22 @@ def _size_lines(sizes):
 
 
 def _class_table(classes, parts):
-    width = max([20, *(len(row["class"]) for row in classes[:SHOWN])])
+    width = max([20, *(len(one_line(row["class"])) for row in classes[:SHOWN])])
 
     def line(row):
         counts = "".join(f"{row[part]:>12,}" for part in parts)
-        return f"{row['class']:<{width}}{counts}"
+        return f"{one_line(row['class']):<{width}}{counts}"
 
     heads = "".join(f"{_part(part):>12}" for part in parts)
     return _listing("Classes", classes, line, [" " * width + heads])
 
 
 def _uneven(imbalance):
-    most, least = imbalance["largest"], imbalance["smallest"]
+    most, least = (
+        f"{end['images']:,} of {one_line(end['class'])}"
+        for end in (imbalance["largest"], imbalance["smallest"])
+    )
     ratio = imbalance["ratio"]
     if ratio == 1:
-        return f"{most['images']:,} of each"
-    return (
-        f"{most['images']:,} of {most['class']} to {least['images']:,} of "
-        f"{least['class']}" + (f", {ratio:.3g} to 1" if ratio is not None else "")
-    )
+        return f"{imbalance['largest']['images']:,} of each"
+    return f"{most} to {least}" + (f", {ratio:.3g} to 1" if ratio is not None else "")

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from semivit_tf.data.encoded_source import EncodedSource
+from semivit_tf.one_line import one_line
 
 
 class FileSource(EncodedSource):
@@ -37,7 +38,7 @@ class FileSource(EncodedSource):
 
 
 def _readable(path):
-    return os.fsdecode(path).encode("utf-8", "backslashreplace").decode("utf-8")
+    return one_line(os.fsdecode(path))
 
 
 def numbered_groups(names):

@@ -9,6 +9,7 @@ from semivit_tf.data.idx_files import load_idx
 from semivit_tf.data.joined_source import JoinedSource
 from semivit_tf.data.npz_file import load_npz
 from semivit_tf.data.parts import Parts
+from semivit_tf.one_line import check_names
 
 # Each returns `Parts` from (data_dir, class_names).
 LOADERS = {
@@ -38,8 +39,11 @@ def _load_prepared(name, data_dir):
 def load_parts(name, data_dir=None, class_names=None):
     """Returns the `Parts` of a data set by name, see `load_dataset`."""
     if name.startswith("tfds:"):
-        return _load_prepared(name.removeprefix("tfds:"), data_dir)
-    if name not in LOADERS:
+        parts = _load_prepared(name.removeprefix("tfds:"), data_dir)
+    elif name in LOADERS:
+        parts = LOADERS[name](data_dir, class_names)
+    else:
         known = ", ".join([*sorted(LOADERS), "tfds:<name>"])
         raise ValueError(f"`dataset` should be one of: {known}. Received: {name!r}")
-    return LOADERS[name](data_dir, class_names)
+    check_names(parts.train.class_names)
+    return parts

@@ -10,6 +10,7 @@ from semivit_tf.augment.image_header import MAX_PIXELS
 from semivit_tf.contracts import StudentAndTeacher
 from semivit_tf.export.signatures import ServedClassifier
 from semivit_tf.export.warmup import write_warmup_requests
+from semivit_tf.one_line import check_names
 from semivit_tf.whole_file import whole_folder
 
 
@@ -51,11 +52,7 @@ def export_saved_model(
         served_weights = weights
     shape = tuple(network.image_shape)
     classes = network.compute_output_shape((1, *shape))[-1]
-    class_names = [str(name) for name in class_names or range(classes)]
-    if len(class_names) != classes:
-        raise ValueError(
-            f"`class_names` should have {classes} entries. Received: {len(class_names)}"
-        )
+    class_names = _names(class_names, classes)
     served = ServedClassifier(
         network, shape, class_names, top_k, central_share, max_pixels
     )
@@ -84,6 +81,17 @@ def _check(weights, version):
         raise ValueError(
             f"`version` should be a positive integer. Received: {version!r}"
         )
+
+
+def _names(class_names, classes):
+    """Returns the names to serve, of which there are as many as classes."""
+    names = [str(name) for name in class_names or range(classes)]
+    if len(names) != classes:
+        raise ValueError(
+            f"`class_names` should have {classes} entries. Received: {len(names)}"
+        )
+    check_names(names)
+    return names
 
 
 def _write_assets(folder, class_names, shape, weights, central_share):
