@@ -111,13 +111,14 @@ def _list_classes(root, part, classes=None):
             f"{folder} has folders of classes that train/ lacks: {', '.join(unknown)}"
         )
     classes = found if classes is None else classes
+    number = {name: place for place, name in enumerate(classes)}
     paths, labels, others = [], [], []
     for name in found:
         images, rest = list_images(os.path.join(folder, name), root)
         prefix = os.path.join(part, name)
         paths += [os.path.join(prefix, path) for path in images]
         others += [os.path.join(prefix, path) for path in rest]
-        labels += [classes.index(name)] * len(images)
+        labels += [number[name]] * len(images)
     return paths, labels, classes, others
 
 
