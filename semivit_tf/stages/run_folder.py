@@ -13,6 +13,7 @@ from semivit_tf.config import Config
 from semivit_tf.config.settings import InputError
 from semivit_tf.whole_file import forget_unfinished, open_whole
 
+LOCK = ".lock"  # held while a process works in the folder; never replaced
 _PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "safetensors")
 
 
@@ -126,8 +127,10 @@ class RunFolder:
     @contextlib.contextmanager
     def opened(self, config, command):
         """Locks the folder, and removes the unfinished files of a killed process."""
-        self.create(config, command)
-        with (self.path / "config.json").open("rb") as file:
+        self.path.mkdir(parents=True, exist_ok=True)
+        # A file of its own: one that is written aside and renamed would take the lock
+        # of the file that it replaces with it.
+        with (self.path / LOCK).open("ab") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -136,13 +139,16 @@ class RunFolder:
                 ) from error
             except OSError:
                 pass  # a file system without locks
+            self.create(config, command)
             forget_unfinished(self.path)
             yield
 
     def create(self, config, command):
-        """Creates the folder and writes what the run is, unless it is there already."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        if not (self.path / "config.json").exists():
+        """Writes what the run is; refuses another one that came first."""
+        file = self.path / "config.json"
+        if file.exists():
+            self._check_same(file, config)
+        else:
             described = {
                 "flags": config.flags(),
                 "command": list(command),
@@ -152,7 +158,7 @@ class RunFolder:
                 },
                 "processors": os.cpu_count(),
             }
-            self.write_json("config.json", described)
+            self.write_json(file.name, described)
 
     def keep_split(self, split):
         """Writes `split.csv`, unless it is there already."""

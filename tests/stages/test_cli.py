@@ -73,7 +73,8 @@ def test_all_stages_leave_their_files(finished):
     for stage in ("pretrain", "finetune", "semi_finetune"):
         expected |= {f"{stage}/DONE", f"{stage}/metrics.jsonl", f"{stage}/tensorboard"}
     assert expected <= names
-    assert not [name for name in names if "/." in name or name.startswith(".")]
+    hidden = [name for name in names if "/." in name or name.startswith(".")]
+    assert hidden == [".lock"]
     config = json.loads((finished / "config.json").read_text())
     assert config["flags"]["semi_threshold"] == 0
     assert config["versions"]["keras"]
@@ -287,7 +288,7 @@ def test_what_a_killed_process_was_writing_goes_away(finetuned):
 
 
 def test_a_folder_holds_one_run_at_a_time(finetuned, capsys):
-    with (finetuned / "config.json").open("rb") as file:
+    with (finetuned / ".lock").open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert run(f"--workdir={finetuned}", "--stages=evaluate") == 2
         assert "is in use by another process" in capsys.readouterr().err
