@@ -10,6 +10,7 @@ runs code.
 import dataclasses
 import json
 import pathlib
+import sys
 import time
 
 import keras
@@ -54,8 +55,11 @@ class Checkpoints:
         path = self.folder / f"step-{position.step:010d}.safetensors"
         arrays = _finite_arrays(model, position, _variables(model))
         write_arrays(path, arrays, _metadata(position))
-        for old in self.paths()[: -self.keep]:
-            old.unlink()
+        # A later one could not be read, and training went on from an earlier one.
+        up_to_this = [other for other in self.paths() if other <= path]
+        for other in self.paths():
+            if other not in up_to_this[-self.keep :]:
+                other.unlink()
 
     def save_best(self, model, position, name, value):
         """Writes the model's weights if their value is the best so far.
@@ -69,7 +73,7 @@ class Checkpoints:
             value: Float, the higher the better.
         """
         path = self.folder / f"best-{name}.safetensors"
-        if path.exists() and _found(read_metadata(path), path)["value"] >= value:
+        if path.exists() and self._read_best(path)["value"] >= value:
             return
         arrays = _finite_arrays(model, position, _model_variables(model))
         write_arrays(path, arrays, _metadata(position, value=value))
@@ -91,11 +95,17 @@ class Checkpoints:
         # Those that were written before methods had parts hold running means besides.
         own = {name: arrays[name] for name in arrays if name.startswith("model/")}
         _assign(model, _model_variables(model), own, path)
-        return _found(metadata, path)
+        return _found(metadata, path, "value")
 
     def restore(self, model):
-        """Loads the latest state; returns its `Position`, or that of the start."""
-        path, arrays, position = self._latest()
+        """Loads the latest state; returns its `Position`, or that of the start.
+
+        Files that cannot be read are named; those of the best weights, which nothing
+        replaces, are refused.
+        """
+        for path in sorted(self.folder.glob("best-*.safetensors")):
+            self._read_best(path)
+        path, arrays, position = self._latest(say=sys.stderr.write)
         if path is None:
             return position
         _assign(model, _variables(model), arrays, path)
@@ -105,16 +115,28 @@ class Checkpoints:
         """Returns the `Position` of the latest state, or that of the start."""
         return self._latest()[2]
 
-    def _latest(self):
+    def _read_best(self, path):
+        """Returns what `load_best` does, of a file that is there."""
+        try:
+            return _found(read_metadata(path), path, "value")
+        except CheckpointError as error:
+            raise CheckpointError(
+                f"{error}. Without it, the best of the epochs still to come is kept"
+            ) from error
+
+    def _latest(self, say=lambda text: None):
         """Returns the path, arrays and position of the latest file that can be read."""
         failure = None
         for path in reversed(self.paths()):
             try:
                 arrays, metadata = read_arrays(path)
                 found = _found(metadata, path)
-                return path, arrays, Position(found["epoch"], found["step"])
             except CheckpointError as error:
                 failure = failure or error
+                continue
+            if failure:
+                say(f"{failure}. Used instead: {path.name}\n")
+            return path, arrays, Position(found["epoch"], found["step"])
         if failure:
             raise CheckpointError(
                 f"{failure}. Without the files in {self.folder} the stage starts over"
@@ -128,10 +150,12 @@ def _metadata(position, **more):
     return {"position": json.dumps({**dataclasses.asdict(position), **more})}
 
 
-def _found(metadata, path):
+def _found(metadata, path, *more):
+    """Returns the dict of `epoch`, `step` and more numbers in a file's metadata."""
     try:
-        return json.loads(metadata["position"])
-    except (KeyError, ValueError) as error:
+        found = json.loads(metadata["position"])
+        return {name: found[name] + 0 for name in ("epoch", "step", *more)}
+    except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} does not say how far it is") from error
 
 

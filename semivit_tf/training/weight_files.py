@@ -1,4 +1,4 @@
-"""Weights of a network by name, in one `.safetensors` file."""
+"""Weights of a network by name, in one `.safetensors` file with a checksum."""
 
 import contextlib
 import errno
@@ -7,6 +7,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from semivit_tf import checksum
 from semivit_tf.contracts import (
     HasPooling,
     HasWeightNames,
@@ -96,9 +97,10 @@ def read_metadata(path):
 @contextlib.contextmanager
 def _opened(path):
     try:
+        checksum.check(path)
         with safe_open(path, framework="numpy") as file:
             yield file
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, checksum.ChecksumError, OSError) as error:
         raise CheckpointError(
             f"{path} cannot be read as safetensors: {error}"
         ) from error
@@ -107,9 +109,11 @@ def _opened(path):
 def write_arrays(path, arrays, metadata=None):
     """Writes arrays by name, and a dict of strings, as a `.safetensors` file."""
     arrays = {name: np.array(array, order="C") for name, array in arrays.items()}
+    metadata = {**(metadata or {}), checksum.ENTRY: checksum.ABSENT}
     with whole_path(path) as aside:
         try:
-            save_file(arrays, aside, metadata=metadata or {})
+            save_file(arrays, aside, metadata=metadata)
+            checksum.seal(aside)
         except SafetensorError as error:
             raise OSError(
                 errno.EIO, f"cannot be written ({error})", str(path)

@@ -7,6 +7,7 @@ import zipfile
 
 from safetensors import safe_open
 
+from semivit_tf import checksum
 from semivit_tf.weights.npz_file import read_npz
 from semivit_tf.weights.resizing import is_grid
 from semivit_tf.weights.safetensors_file import read_safetensors
@@ -67,6 +68,7 @@ def open_checkpoint(path):
                     )
                 yield CheckpointFile(find_networks(content))
         elif start[8:9] == b"{":
+            checksum.check(path)
             with safe_open(path, framework="numpy") as tensors:
                 content = find_networks(read_safetensors(tensors))
                 metadata = tensors.metadata() or {}

@@ -5,6 +5,7 @@ import json
 import numpy as np
 from safetensors.numpy import save_file
 
+from semivit_tf import checksum
 from semivit_tf.weights.checkpoint_file import GRID
 from semivit_tf.weights.layouts import to_published
 from semivit_tf.weights.network import find_targets
@@ -36,8 +37,10 @@ def save_timm(model, path):
             array = network.weights[place.name].numpy()
             array = to_published(array, place.layout, folded.get(place.layout, {}))
             arrays[name] = np.array(array, "float32", order="C")
-    metadata, grid = {"format": "pt"}, network.naming.grid()
+    metadata = {"format": "pt", checksum.ENTRY: checksum.ABSENT}
+    grid = network.naming.grid()
     if grid is not None:
         metadata[GRID] = json.dumps(grid)
     with whole_path(path) as aside:
         save_file(arrays, aside, metadata=metadata)
+        checksum.seal(aside)

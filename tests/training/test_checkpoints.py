@@ -184,6 +184,46 @@ def test_what_is_non_finite_is_not_kept(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["step-0000000001.safetensors"]
 
 
+def flip(path, place):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_damaged_file_is_named_and_the_one_before_used_and_replaced(tmp_path, capsys):
+    model = build()
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    for step in (1, 2, 3):
+        checkpoints.keep = step
+        checkpoints.save(model, Position(0, step))
+    for path in checkpoints.paths()[1:]:
+        flip(path, -5)
+    checkpoints.keep = 1
+    assert checkpoints.restore(model) == Position(0, 1)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert "step-0000000003.safetensors cannot be read" in lines[0]
+    assert "bytes have changed since it was written" in lines[0]
+    assert lines[0].endswith("Used instead: step-0000000001.safetensors")
+    checkpoints.save(model, Position(0, 2))
+    assert [path.name for path in checkpoints.paths()] == [
+        "step-0000000002.safetensors"
+    ]
+    assert checkpoints.restore(model) == Position(0, 2)
+
+
+def test_damaged_best_weights_are_refused_before_training_goes_on(tmp_path):
+    model = build()
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(model, Position(1, 1))
+    checkpoints.save_best(model, Position(1, 1), "teacher", 0.5)
+    flip(tmp_path / "best-teacher.safetensors", -5)
+    with pytest.raises(CheckpointError, match="best-teacher.* still to come is kept"):
+        checkpoints.restore(model)
+    (tmp_path / "best-teacher.safetensors").unlink()
+    assert checkpoints.restore(model) == Position(1, 1)
+
+
 def test_a_file_that_cannot_be_read_leaves_the_one_before(tmp_path):
     model = build()
     checkpoints = Checkpoints(tmp_path)
