@@ -7,6 +7,11 @@ from semivit_tf.evaluation.comparison import compare_predictions, verdict
 from semivit_tf.evaluation.metrics import evaluate_probabilities
 from semivit_tf.evaluation.tables import results_table
 from semivit_tf.stages.export import served_weights
+from semivit_tf.stages.result_file import (
+    DamagedResultError,
+    read_result,
+    write_result,
+)
 from semivit_tf.stages.stage import Kind
 from semivit_tf.stages.starting_weights import (
     Kept,
@@ -97,25 +102,36 @@ def predict_with(run, batches):
 
 
 def evaluate(run, stage):
-    """Tests all weights that are there; writes and returns `evaluation.json`."""
+    """Tests all weights that are there; writes and returns `evaluation.json`.
+
+    What was measured before stays as long as it is of the same files.
+    """
     there = weights_there(run, stage)
-    before = run.folder.read_json(_FILE) or {"results": []}
+    before = _read(run) or {"results": []}
     content = {**before, "results": [dict(row) for row in before["results"]]}
-    if not there or [_names(row) for row in before["results"]] != [
-        kept.names for kept in there
+    if not there or [_origin(row) for row in before["results"]] != [
+        (kept.names, kept.digest(run)) for kept in there
     ]:
         content = measured(run, stage, there)
     served = served_weights(run, stage)
     for row, kept in zip(content["results"], there, strict=False):
         row["exported"] = kept == served
     if content != before:
-        run.folder.write_json(_FILE, content)
+        write_result(run.folder.path / _FILE, content)
     return content
 
 
-def _names(row):
-    best = ["best"] if row.get("checkpoint") == "best" else []
-    return [row["stage"], row["weights"], *best]
+def _read(run):
+    try:
+        return read_result(run.folder.path / _FILE)
+    except DamagedResultError as error:
+        run.say(f"{error}: measured again")
+        return None
+
+
+def _origin(row):
+    best = ["best"] if row["checkpoint"] == "best" else []
+    return [row["stage"], row["weights"], *best], row["weights_sha256"]
 
 
 def measured(run, stage, there):
@@ -146,6 +162,7 @@ def described(run, kept):
         "stage": kept.stage_name,
         "weights": kept.network,
         "checkpoint": kept.checkpoint,
+        "weights_sha256": kept.digest(run),
         "epoch": epoch,
         "handed_on": handed_on,
         "labels_used": len(split.labeled) if kept.stage else None,

@@ -1,7 +1,13 @@
 """The kind of stage that writes the SavedModel of one classifier."""
 
+from semivit_tf.checksum import digest_of_folder
 from semivit_tf.config.settings import InputError
 from semivit_tf.export.saved_model import export_saved_model
+from semivit_tf.stages.result_file import (
+    DamagedResultError,
+    read_result,
+    write_result,
+)
 from semivit_tf.stages.stage import Kind
 from semivit_tf.stages.starting_weights import (
     Kept,
@@ -60,27 +66,49 @@ def check_version(run, stage, served):
     """Refuses to replace a version that other weights are served by already.
 
     Returns:
-        Dict of each exported version to the names of its weights.
+        Dict of each exported version to the names and the digest of its weights, and
+        the digest of its files.
     """
-    exported = run.folder.read_json(f"{stage.name}.json") or {}
+    try:
+        exported = read_result(_file(run, stage)) or {}
+    except DamagedResultError as error:
+        raise InputError(
+            f"{error}: without it, --export_version={run.config.run.export_version} is "
+            "exported again"
+        ) from error
     version = run.config.run.export_version
     before = exported.get(str(version))
-    if before and before != served.names:
+    if before and before["weights"] != served.names:
         raise InputError(
-            f"--export_version={version} exists and holds {' '.join(before)}; choose "
-            f"another number for {' '.join(served.names)}"
+            f"--export_version={version} exists and holds "
+            f"{' '.join(before['weights'])}; choose another number for "
+            f"{' '.join(served.names)}"
         )
     return exported
 
 
+def _file(run, stage):
+    return run.folder.path / f"{stage.name}.json"
+
+
 def export(run, stage):
-    """Writes `<stage>/<version>/`, unless it is there; returns its path."""
+    """Writes `<stage>/<version>/`, unless it is there; returns its path.
+
+    A version is written again if its weights or its own files have changed.
+    """
     served = served_weights(run, stage)
     exported = check_version(run, stage, served)
     version = run.config.run.export_version
     path = run.stage_folder(stage).path / str(version)
-    if str(version) in exported and path.exists():
-        return path
+    weights, before = served.digest(run), exported.get(str(version))
+    if before and path.exists():
+        if before["weights_sha256"] != weights:
+            changed = " ".join(served.names)
+        elif before["files_sha256"] != digest_of_folder(path):
+            changed = "its files"
+        else:
+            return path
+        run.say(f"{path}: {changed} changed since it was exported: exported again")
     network = run.classifier(name=served.network if served.stage else "student")
     served.load(run, network)
     export_saved_model(
@@ -91,6 +119,10 @@ def export(run, stage):
         central_share=run.data.central_share,
         max_pixels=run.data.max_pixels,
     )
-    exported[str(version)] = served.names
-    run.folder.write_json(f"{stage.name}.json", exported)
+    exported[str(version)] = {
+        "weights": served.names,
+        "weights_sha256": weights,
+        "files_sha256": digest_of_folder(path),
+    }
+    write_result(_file(run, stage), exported)
     return path

@@ -23,6 +23,8 @@ def prepare(config, pipeline, wanted):
     folder = RunFolder(config.run.workdir)
     with input_errors():
         folder.check(config)
+        for stage in pipeline:
+            folder.stage(stage.name).check()
     check_flags(config)
     with input_errors():
         strategy = create_strategy(

@@ -11,6 +11,11 @@ from importlib import metadata
 
 from semivit_tf.config import Config
 from semivit_tf.config.settings import InputError
+from semivit_tf.stages.result_file import (
+    DamagedResultError,
+    read_result,
+    write_result,
+)
 from semivit_tf.whole_file import forget_unfinished, open_whole
 
 LOCK = ".lock"  # held while a process works in the folder; never replaced
@@ -34,13 +39,24 @@ class StageFolder:
 
     def summary(self):
         """Returns what `finish` was given."""
-        return json.loads((self.path / "DONE").read_text(encoding="utf-8"))
+        try:
+            return read_result(self.path / "DONE")
+        except DamagedResultError as error:
+            raise InputError(
+                f"{error}: without it, the stage is finished again from its last "
+                "checkpoint"
+            ) from error
 
     def finish(self, **summary):
         """Marks the stage as finished."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with open_whole(self.path / "DONE") as file:
-            json.dump(summary, file, indent=2)
+        write_result(self.path / "DONE", summary)
+
+    def check(self):
+        """Refuses what is damaged, or is a file instead of a folder."""
+        for folder in (self.path, self.checkpoints, self.path / "weights"):
+            if folder.exists() and not folder.is_dir():
+                raise InputError(f"{folder} should be a folder. Received: a file")
+        self.summary()
 
     @property
     def checkpoints(self):
@@ -50,7 +66,7 @@ class StageFolder:
     @property
     def has_best(self):
         """Whether the best weights on validation images are kept besides the last."""
-        return (self.path / "weights" / "best").exists()
+        return "best" in self.summary()
 
     def weights(self, name, checkpoint="last"):
         """Returns the file of a network's weights.
@@ -183,19 +199,6 @@ class RunFolder:
         """Writes a result of the run as JSON."""
         with open_whole(self.path / name) as file:
             json.dump(content, file, indent=2)
-
-    def read_json(self, name):
-        """Returns what `write_json` wrote, or None."""
-        file = self.path / name
-        if not file.exists():
-            return None
-        try:
-            return json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise InputError(
-                f"{file} cannot be understood ({error}): without it, the same command "
-                "makes it again"
-            ) from error
 
     def description(self):
         """Returns what all workers that share the folder should see in it."""

@@ -14,6 +14,7 @@ best ones. `--checkpoint` chooses which of them it hands on.
 import dataclasses
 import pathlib
 
+from semivit_tf.checksum import digest_of
 from semivit_tf.config.settings import InputError
 from semivit_tf.contracts import StudentAndTeacher, student_of
 from semivit_tf.stages.failures import input_errors
@@ -182,6 +183,10 @@ class Kept:
         if self.stage is None:
             return pathlib.Path(run.config.backbone.init_from)
         return run.stage_folder(self.stage).weights(self.network, self.checkpoint)
+
+    def digest(self, run):
+        """Returns the SHA-256 of the file."""
+        return digest_of(self.path(run))
 
     def load(self, run, classifier):
         """Loads the weights."""

@@ -1,5 +1,6 @@
 """Runs of a few steps, through the command line or just prepared."""
 
+import json
 import pathlib
 
 from semivit_tf.cli import main
@@ -51,6 +52,13 @@ def error(capsys, *flags):
     lines = captured.err.splitlines()
     assert len(lines) == 1, captured.err
     return lines[0]
+
+
+def served_by(file):
+    """Returns the names of the weights of the only version of `export.json`."""
+    versions = json.loads(file.read_text())
+    assert set(versions) == {"1", "sha256"}
+    return versions["1"]["weights"]
 
 
 def prepared(tmp_path, **flags):

@@ -12,7 +12,7 @@ from semivit_tf.methods.classifier import Classifier
 from semivit_tf.training.checkpoints import Checkpoints
 from semivit_tf.training.weight_files import load_weights, read_arrays
 from tests.methods.small import small_vit
-from tests.stages.runs import error, run
+from tests.stages.runs import error, run, served_by
 
 # High rates: after its first epochs a stage gets worse.
 FLAGS = [
@@ -91,8 +91,8 @@ def test_both_are_evaluated_and_the_best_is_exported(finished):
         assert row["epoch"] == (done["best"]["epoch"] if best else done["epochs"])
         assert row["handed_on"] == best
     assert [row["exported"] for row in found] == [False] * 7 + [True]
-    served = json.loads((finished / "export.json").read_text())
-    assert served == {"1": ["semi_finetune", "teacher", "best"]}
+    served = served_by(finished / "export.json")
+    assert served == ["semi_finetune", "teacher", "best"]
 
 
 def test_the_comparison_is_of_what_is_handed_on(finished):
@@ -137,8 +137,7 @@ def test_the_last_weights_do_not_depend_on_the_flag(finished, with_last):
     found = rows(with_last)
     assert [row["handed_on"] for row in found] == [True, False] * 4
     assert [row["exported"] for row in found] == [False] * 6 + [True, False]
-    served = json.loads((with_last / "export.json").read_text())
-    assert served == {"1": ["semi_finetune", "teacher"]}
+    assert served_by(with_last / "export.json") == ["semi_finetune", "teacher"]
 
 
 def test_other_weights_are_exported_without_testing_again(finished, capsys):
@@ -169,9 +168,7 @@ def test_without_validation_images_there_are_only_the_last(tmp_path, capsys):
     assert not (folder / "finetune" / "weights" / "best").exists()
     (row,) = rows(folder)
     assert (row["checkpoint"], row["epoch"], row["exported"]) == ("last", 3, True)
-    assert json.loads((folder / "export.json").read_text()) == {
-        "1": ["finetune", "student"]
-    }
+    assert served_by(folder / "export.json") == ["finetune", "student"]
 
 
 def test_a_run_stopped_while_it_keeps_its_weights_ends_with_the_same(
