@@ -1,13 +1,46 @@
 """Curves of a stage: a JSON line per epoch, and a TensorBoard file."""
 
 import json
+import os
 import pathlib
 
 import keras
 import tensorflow as tf
 
 from semivit_tf.training.weight_files import CheckpointError
-from semivit_tf.whole_file import open_whole
+from semivit_tf.whole_file import whole_path
+
+
+def lines_until(path, epoch):
+    """Returns the text of `metrics.jsonl` with the lines of all epochs up to one.
+
+    Later ones are left out, and so is a last line that was torn by a kill. The first
+    line is not of epoch 1 where somebody has removed the file meanwhile.
+    """
+    *lines, last = path.read_bytes().split(b"\n")
+    if _epoch(last):  # whole but for its end
+        lines.append(last)
+    found = [_epoch(line) for line in lines]
+    first = found[0] if found else 0
+    if epoch and not (
+        1 <= first <= epoch + 1
+        and found == list(range(first, first + len(found)))
+        and found[-1] >= epoch
+    ):
+        raise CheckpointError(
+            f"{path} should have a line of JSON for each epoch, at least up to the "
+            f"checkpoint's, {epoch}. Without it, curves start at epoch {epoch + 1}"
+        )
+    return b"".join(line + b"\n" for line in lines[: max(0, epoch + 1 - first)])
+
+
+def _epoch(line):
+    """Returns the epoch of a line, or 0 if the line is damaged."""
+    try:
+        epoch = json.loads(line.decode("utf-8"))["epoch"]
+    except (KeyError, RecursionError, TypeError, ValueError):
+        return 0
+    return epoch if type(epoch) is int else 0
 
 
 class MetricsLog(keras.callbacks.Callback):
@@ -26,23 +59,10 @@ class MetricsLog(keras.callbacks.Callback):
         folder = pathlib.Path(folder)
         self.path = folder / "metrics.jsonl"
         if self.path.exists():
-            # A line without an end: the run was killed while writing it.
-            lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
-            whole = [line for line in lines if line.endswith("\n")]
-            with open_whole(self.path) as file:
-                file.writelines(
-                    line for line in whole if self._epoch(line) <= initial_epoch
-                )
+            kept = lines_until(self.path, initial_epoch)
+            with whole_path(self.path) as aside:
+                aside.write_bytes(kept)
         self.writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
-
-    def _epoch(self, line):
-        try:
-            return json.loads(line)["epoch"]
-        except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(
-                f"{self.path} should have JSON with an `epoch` in each line. "
-                f"Received: {line.strip()[:80]}"
-            ) from error
 
     def __enter__(self):
         self._as_default = self.writer.as_default()
@@ -59,6 +79,8 @@ class MetricsLog(keras.callbacks.Callback):
         line = json.dumps({"epoch": epoch + 1, "step": step, **values})
         with self.path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
+            file.flush()
+            os.fsync(file.fileno())  # before a checkpoint lies past it
         with self.writer.as_default(step=step):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
