@@ -12,6 +12,7 @@ import hashlib
 import math
 import os
 import zipfile
+import zlib
 
 import numpy as np
 import tensorflow as tf
@@ -31,14 +32,31 @@ from semivit_tf.whole_file import whole_path
 DIGEST_SIZE = 16
 _FORMAT = "semivit_tf image scan 2"
 _CHUNK_IMAGES, _CHUNK_BYTES = 64, 2**22
+# What damaged archives make `zipfile` and NumPy raise.
 _NOT_A_SCAN = (
     AttributeError,
     EOFError,
     KeyError,
+    MemoryError,
+    OSError,
+    OverflowError,
+    RecursionError,
+    RuntimeError,  # and NotImplementedError
+    SyntaxError,
     TypeError,
     ValueError,
     zipfile.BadZipFile,
+    zlib.error,
 )
+# The type of each field, and its shape for one image.
+_FIELDS = {
+    "heights": ("int32", ()),
+    "widths": ("int32", ()),
+    "orientations": ("uint8", ()),
+    "digests": ("uint8", (DIGEST_SIZE,)),
+    "fingerprints": ("float16", (FINGERPRINT_SIZE,)),
+    "reason_numbers": ("int32", ()),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +103,23 @@ class ImageScan:
             np.savez(file, format=np.array(_FORMAT), **vars(self))
 
     @classmethod
+    def _of(cls, fields):
+        """Returns the scan of what `save` wrote as arrays."""
+        if fields.pop("format") != _FORMAT:
+            raise KeyError("format")
+        reasons = tuple(fields.pop("reasons").tolist())
+        limit = int(fields.pop("max_pixels"))
+        count = len(fields["heights"])
+        for name, (dtype, shape) in _FIELDS.items():
+            field = fields[name]
+            if field.dtype != dtype or field.shape != (count, *shape):
+                raise TypeError(name)
+        numbers = fields["reason_numbers"]
+        if count and not 0 <= numbers.min() <= numbers.max() < len(reasons):
+            raise ValueError("reason_numbers")
+        return cls(**fields, reasons=reasons, max_pixels=limit)
+
+    @classmethod
     def load(cls, path, source=None):
         """Reads what `save` wrote.
 
@@ -96,18 +131,15 @@ class ImageScan:
         Raises:
             ValueError: If the file is not a scan, or one of other images.
         """
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                fields = dict(arrays)
-            if fields.pop("format") != _FORMAT:
-                raise KeyError("format")
-            reasons = tuple(fields.pop("reasons").tolist())
-            limit = int(fields.pop("max_pixels"))
-            scan = cls(**fields, reasons=reasons, max_pixels=limit)
-        except _NOT_A_SCAN as error:
-            raise ValueError(
-                f"`path` should be a file that `ImageScan.save` wrote. Received: {path}"
-            ) from error
+        with open(path, "rb") as file:
+            try:
+                with np.load(file, allow_pickle=False) as arrays:
+                    scan = cls._of(dict(arrays))
+            except _NOT_A_SCAN as error:
+                raise ValueError(
+                    "`path` should be a file that `ImageScan.save` wrote. "
+                    f"Received: {path}"
+                ) from error
         if source is not None:
             if len(scan) != len(source):
                 raise ValueError(

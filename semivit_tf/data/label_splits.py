@@ -38,11 +38,17 @@ class LabelSplit:
 
     @classmethod
     def read_csv(cls, file):
-        """Reads what `write_csv` wrote."""
+        """Reads what `write_csv` wrote; raises a `ValueError` for anything else."""
         lists = {part: [] for part in PARTS}
-        for row in csv.DictReader(file):
-            lists[row["part"]].append(int(row["index"]))
-        return cls(**{part: np.array(lists[part], np.int64) for part in PARTS})
+        try:
+            for row in csv.DictReader(file):
+                lists[row["part"]].append(int(row["index"]))
+            return cls(**{part: np.array(lists[part], np.int64) for part in PARTS})
+        except (csv.Error, KeyError, OverflowError, TypeError, ValueError) as error:
+            raise ValueError(
+                "A split should be a table of `index`, an integer, and `part`, one of "
+                f"{', '.join(PARTS)}"
+            ) from error
 
 
 def read_index_list(path, count):

@@ -135,10 +135,13 @@ def check(run, stage):
     """
     folder, parts, file = run.stage_folder(stage), run.data.parts, f"{stage.name}.json"
     limit = run.config.data.max_pixels
-    if folder.done and folder.summary().get("max_pixels") == limit:
-        run.say(f"{stage.name}: done before")
-        return parts
     sources = _sources(parts)
+    if folder.done and folder.summary().get("max_pixels") == limit:
+        earlier = [_earlier_scan(folder, *source) for source in sources.items()]
+        if all(scan is not None for scan in earlier):
+            run.say(f"{stage.name}: done before")
+            return parts
+        run.say(f"{stage.name}: what was found before cannot be read: checked again")
     scans = {name: _scan(run, stage, name, source) for name, source in sources.items()}
     report = check_report(
         np.concatenate([source.labels for source in sources.values()]),

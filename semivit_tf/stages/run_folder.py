@@ -187,9 +187,12 @@ class RunFolder:
         file = self.path / "split.csv"
         if not file.exists():
             return
-        with file.open(encoding="utf-8", newline="") as opened:
-            before = type(split).read_csv(opened)
-        if not before.same(split):
+        try:
+            with file.open(encoding="utf-8", newline="") as opened:
+                same = type(split).read_csv(opened).same(split)
+        except ValueError:
+            same = False
+        if not same:
             raise InputError(
                 f"{file} is not the split of these settings: the data have changed, or "
                 "the file was edited"

@@ -1,5 +1,6 @@
 """Every image is read once: right pixels, right reasons, and the same after saving."""
 
+import dataclasses
 import io
 import os
 
@@ -287,6 +288,41 @@ def test_other_archives_and_arrays_are_refused(tmp_path):
     for name in ("other.npz", "other.npy"):
         with pytest.raises(ValueError, match="that `ImageScan.save` wrote"):
             ImageScan.load(tmp_path / name)
+
+
+def test_a_damaged_scan_is_loaded_or_refused(tmp_path):
+    """Also what an archive's own checksums do not cover."""
+    images = np.zeros((3, 2, 2, 1), "uint8")
+    scan(ArraySource(images, [0] * 3, ["a"])).save(tmp_path / "scan")
+    whole, refused = (tmp_path / "scan").read_bytes(), 0
+    draws = np.random.default_rng(0)
+    for start in (0, len(whole) - 800):
+        for place in range(max(0, start), len(whole), 3):
+            damaged = bytearray(whole)
+            damaged[place] = draws.integers(256)
+            (tmp_path / "damaged").write_bytes(damaged)
+            try:
+                assert len(ImageScan.load(tmp_path / "damaged")) == 3
+            except ValueError:
+                refused += 1
+    assert refused > 0.8 * len(whole) / 3
+
+
+@pytest.mark.parametrize(
+    ("field", "array"),
+    [
+        ("heights", np.zeros(3, "int64")),
+        ("digests", np.zeros((3, 4), "uint8")),
+        ("widths", np.zeros(2, "int32")),
+        ("reason_numbers", np.full(3, 7, "int32")),
+    ],
+)
+def test_a_scan_of_other_shapes_is_refused(field, array, tmp_path):
+    images = np.zeros((3, 2, 2, 1), "uint8")
+    found = scan(ArraySource(images, [0] * 3, ["a"]))
+    dataclasses.replace(found, **{field: array}).save(tmp_path / "scan")
+    with pytest.raises(ValueError, match="that `ImageScan.save` wrote"):
+        ImageScan.load(tmp_path / "scan")
 
 
 def test_wrong_arguments_are_refused():

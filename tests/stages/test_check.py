@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from semivit_tf.cli import main
+from semivit_tf.data.image_scan import ImageScan
 from tests.data.files import picture, write_folder
+from tests.stages.runs import TINY
 
 SMALL = (
     "--dataset=folder --image_size=16 --backbone=vit --patch_size=8 --width=16 "
@@ -168,3 +170,18 @@ def test_wrong_settings_are_one_line(flags, message, tmp_path, capsys):
     line = capsys.readouterr().err
     assert message in line and line.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_a_damaged_scan_is_made_again(tmp_path, capsys):
+    flags = ["main.py", *TINY, f"--workdir={tmp_path}", "--stages=check"]
+    assert main(flags) == 0
+    file = tmp_path / "check" / "train.npz"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-20] + b"damaged")
+    capsys.readouterr()
+    assert main(flags) == 0
+    said = "check: what was found before cannot be read: checked again"
+    assert said in capsys.readouterr().out
+    assert ImageScan.load(file).readable.all()
+    assert main(flags) == 0
+    assert "check: done before" in capsys.readouterr().out

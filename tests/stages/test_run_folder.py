@@ -1,11 +1,14 @@
 """What a run folder refuses: a second process, and files that were damaged."""
 
+import io
 import threading
 
+import numpy as np
 import pytest
 
 from semivit_tf.cli import parse
 from semivit_tf.config.settings import InputError
+from semivit_tf.data.label_splits import LabelSplit
 from semivit_tf.stages.run_folder import RunFolder
 from tests.stages.runs import TINY
 
@@ -56,3 +59,32 @@ def test_a_folder_that_another_run_has_taken_meanwhile_is_refused(tmp_path):
         with folder.opened(second, []):
             pass
     assert (folder.path / "config.json").read_bytes() == before
+
+
+SPLITS = {
+    "no header": "0,labeled\n",
+    "another word": "index,part\n0,lost\n",
+    "NUL": "index,part\n0,lab\0eled\n",
+    "a short row": "index,part\n0\n",
+    "a very long field": "index,part\n0," + "x" * 200_000 + "\n",
+    "a very long number": "index,part\n" + "9" * 30 + ",labeled\n",
+    "a row too long": 'index,part\n0,labeled,0\n1,validation,"\n',
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("text", SPLITS.values(), ids=SPLITS.keys())
+def test_a_damaged_split_is_refused_in_one_line(text, tmp_path):
+    split = LabelSplit(*(np.array([number], np.int64) for number in range(3)))
+    folder = RunFolder(tmp_path)
+    folder.keep_split(split)
+    folder.check_split(split)
+    for content in (text.encode(), b"\xff" + text.encode()):
+        (tmp_path / "split.csv").write_bytes(content)
+        with pytest.raises(InputError, match="csv is not the split of these settings"):
+            folder.check_split(split)
+
+
+def test_a_table_that_is_no_split_is_named():
+    with pytest.raises(ValueError, match="one of labeled, unlabeled, validation"):
+        LabelSplit.read_csv(io.StringIO(SPLITS["another word"]))
