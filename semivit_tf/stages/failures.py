@@ -14,6 +14,8 @@ from semivit_tf.training.weight_files import CheckpointError
 from semivit_tf.weights import WeightsError
 
 _CONTINUE = "What was kept is whole: the same command continues"
+# A file in place of a folder, or a folder in place of a file.
+_OTHER_KIND = (errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY)
 _NO_ROOM = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)]
 
 
@@ -41,8 +43,9 @@ def one_line_errors(folder):
     except (CheckpointError, NonFiniteLossError, WeightsError) as error:
         raise InputError(str(error)) from error
     except OSError as error:
+        advice = "" if error.errno in _OTHER_KIND else f". {_CONTINUE}"
         raise InputError(
-            f"{error.filename or folder}: {error.strerror or error}. {_CONTINUE}"
+            f"{error.filename or folder}: {error.strerror or error}{advice}"
         ) from error
     except tf.errors.OpError as error:
         worded = _worded(error, folder)

@@ -99,17 +99,26 @@ def check_order(run, stage):
                 f"--stages={stage.name} needs the stage {earlier.name}, asked for or "
                 "finished in this folder"
             )
-    if not stage.kind.trains or run.stage_folder(stage).done:
-        return
-    start = "--init_from" if run.config.backbone.init_from else "scratch"
+    # No later stage starts while one that has begun is unfinished: it started from it.
+    if stage.kind.trains and not run.stage_folder(stage).begun:
+        check_not_late(run, stage)
+
+
+def check_not_late(run, stage):
+    """Refuses a stage that one which would start from it has not waited for."""
     for later in run.pipeline:
-        begun = later.kind.trains and run.stage_folder(later).path.exists()
+        folder = run.stage_folder(later)
+        started = later.kind.trains and folder.begun
         if (
-            begun
+            started
             and stage.name in later.starts_from
-            and not (later.kind.from_scratch(run.settings(later)))
+            and not later.kind.from_scratch(run.settings(later))
         ):
+            start = "other weights"
+            if folder.done:
+                start = folder.summary()["started_from"]
             raise InputError(
                 f"--stages={stage.name} comes too late in this folder: {later.name} "
-                f"has started from {start}"
+                f"has started from {start}. Leave {stage.name} out, or take another "
+                "--workdir"
             )

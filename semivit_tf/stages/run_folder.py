@@ -33,6 +33,11 @@ class StageFolder:
         self.path = pathlib.Path(path)
 
     @property
+    def begun(self):
+        """Whether the stage has been started, and perhaps finished."""
+        return self.path.exists()
+
+    @property
     def done(self):
         """Whether the stage has been finished."""
         return (self.path / "DONE").exists()
@@ -53,7 +58,8 @@ class StageFolder:
 
     def check(self):
         """Refuses what is damaged, or is a file instead of a folder."""
-        for folder in (self.path, self.checkpoints, self.path / "weights"):
+        inside = ("checkpoints", "weights", "weights/best", "tensorboard", "pictures")
+        for folder in (self.path, *(self.path / name for name in inside)):
             if folder.exists() and not folder.is_dir():
                 raise InputError(f"{folder} should be a folder. Received: a file")
         self.summary()

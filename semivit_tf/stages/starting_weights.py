@@ -78,7 +78,7 @@ def refuse_unfinished(run, stage):
     if stage.kind.from_scratch(run.settings(stage)):
         return
     for earlier in run.pipeline:
-        begun = run.stage_folder(earlier).path.exists() and not run.has(earlier)
+        begun = run.stage_folder(earlier).begun and not run.has(earlier)
         if begun and earlier.name in stage.starts_from:
             raise InputError(
                 f"The stage {earlier.name} has begun in {run.folder.path} and is not "

@@ -1,6 +1,7 @@
 """What a run folder refuses: a second process, and files that were damaged."""
 
 import io
+import shutil
 import threading
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 from semivit_tf.cli import parse
 from semivit_tf.config.settings import InputError
 from semivit_tf.data.label_splits import LabelSplit
+from semivit_tf.stages.failures import one_line_errors
 from semivit_tf.stages.run_folder import RunFolder
-from tests.stages.runs import TINY
+from tests.stages.runs import TINY, error, run
 
 ROUNDS, CONTENDERS = 30, 4
 
@@ -88,3 +90,38 @@ def test_a_damaged_split_is_refused_in_one_line(text, tmp_path):
 def test_a_table_that_is_no_split_is_named():
     with pytest.raises(ValueError, match="one of labeled, unlabeled, validation"):
         LabelSplit.read_csv(io.StringIO(SPLITS["another word"]))
+
+
+@pytest.mark.parametrize("name", ["", "checkpoints", "weights", "weights/best"])
+def test_a_file_in_place_of_a_folder_is_refused(name, tmp_path):
+    path = tmp_path / "finetune" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("a file")
+    with pytest.raises(InputError) as caught:
+        RunFolder(tmp_path).stage("finetune").check()
+    assert str(caught.value) == f"{path} should be a folder. Received: a file"
+
+
+def test_a_file_of_another_kind_is_not_said_to_go_away(tmp_path):
+    with pytest.raises(InputError) as caught, one_line_errors(tmp_path):
+        (tmp_path / "file").touch()
+        (tmp_path / "file" / "below").touch()
+    assert str(caught.value) == f"{tmp_path / 'file' / 'below'}: Not a directory"
+
+
+def test_pretraining_whose_end_is_lost_is_finished_again(tmp_path, capsys):
+    flags = (f"--workdir={tmp_path}", "--stages=pretrain,finetune")
+    assert run(*flags) == 0
+    (tmp_path / "pretrain" / "DONE").unlink()
+    weights = tmp_path / "pretrain" / "weights" / "encoder.safetensors"
+    before = weights.read_bytes()
+    weights.unlink()
+    capsys.readouterr()
+    assert run(*flags) == 0
+    assert "finetune: done before" in capsys.readouterr().out
+    assert weights.read_bytes() == before
+    # Without all of it, what is said is what happened.
+    shutil.rmtree(tmp_path / "pretrain")
+    line = error(capsys, *flags)
+    assert "finetune has started from pretrain. Leave pretrain out, or" in line
+    assert run(f"--workdir={tmp_path}", "--stages=finetune") == 0
