@@ -1,8 +1,10 @@
 """The command line: flags made from the settings, and errors a person can act on."""
 
+import contextlib
 import gc
 import os
 import pathlib
+import signal
 import sys
 import tempfile
 import textwrap
@@ -13,6 +15,7 @@ from semivit_tf.config import Config
 from semivit_tf.config.config import described_default
 from semivit_tf.config.settings import InputError
 from semivit_tf.one_line import one_line
+from semivit_tf.stop_signals import finishing_first, stops_on_signals
 
 _USAGE = """\
 semivit_tf: from images and few labels to a served Semi-ViT.
@@ -130,25 +133,42 @@ def _import_pipeline():
 def main(argv=None):
     """Runs the command line; returns the exit code.
 
-    0: done, or stopped so that the same command continues. 2: the input cannot be used.
+    0: done. 2: the input cannot be used. 130 and 143, as shells know them: stopped by
+    Ctrl-C or SIGTERM, and the same command continues.
     """
-    try:
-        return _answer(list(sys.argv if argv is None else argv))
-    finally:
-        gc.collect()  # ends thread pools before Python shuts threads down
+    with stops_on_signals():
+        try:
+            try:
+                return _answer(list(sys.argv if argv is None else argv))
+            finally:
+                gc.collect()  # ends thread pools before Python shuts threads down
+        except InputError as error:
+            print(f"semivit_tf: {one_line(error)}", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt as stop:
+            print("\nStopped. The same command continues.", file=sys.stderr)
+            return 128 + getattr(stop, "number", signal.SIGINT)
+        finally:
+            _flush_output()
 
 
 def _answer(argv):
-    try:
-        config = parse(argv)
-        if config is None:
-            print(help_text())
-            return 0
+    config = parse(argv)
+    if config is None:
+        with contextlib.suppress(BrokenPipeError):  # as of `--help | head`
+            print(help_text(), flush=True)
+        return 0
+    with finishing_first():  # an import that is broken off may go on unnoticed
         pipeline = _import_pipeline()
-        pipeline.run_pipeline(config, [pathlib.Path(argv[0]).name, *argv[1:]])
-    except InputError as error:
-        print(f"semivit_tf: {one_line(error)}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nStopped. The same command continues.", file=sys.stderr)
+    pipeline.run_pipeline(config, [pathlib.Path(argv[0]).name, *argv[1:]])
     return 0
+
+
+def _flush_output():
+    """Gives up what nobody reads any more; Python would say so when it exits."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

@@ -9,59 +9,28 @@ import signal
 import sys
 import threading
 
-import keras
-
 
 class Stopped(KeyboardInterrupt):
-    """The run was asked to stop; its state is saved."""
+    """The run was asked to stop; its state is saved.
+
+    Args:
+        number: The signal that asked.
+    """
+
+    def __init__(self, number=signal.SIGTERM):
+        super().__init__()
+        self.number = number
 
 
 class StopRequest:
-    """Whether somebody has asked to stop."""
+    """Whether somebody has asked to stop, and by which signal."""
 
-    made = False
-
-
-class SharedStopRequest:
-    """Whether any worker of a run was asked to stop, told by a file that all can see.
-
-    The chief saves the state and stops; the others cannot go on without it.
-
-    Args:
-        request: `StopRequest` of this worker.
-        path: Path of the file; None where there is one worker.
-    """
-
-    def __init__(self, request, path=None):
-        self.request = request
-        self.path = path
-
-    def tell(self):
-        """Tells the others, if this worker was asked."""
-        if self.request.made and self.path is not None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.touch()
+    number = None
 
     @property
     def made(self):
-        """Whether to stop; the others are told."""
-        self.tell()
-        return self.request.made or (self.path is not None and self.path.exists())
-
-
-class PassStopOn(keras.callbacks.Callback):
-    """Tells the chief after a step if this worker was asked to stop.
-
-    Args:
-        request: `SharedStopRequest`.
-    """
-
-    def __init__(self, request):
-        super().__init__()
-        self.request = request
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.request.tell()
+        """Whether somebody has asked to stop."""
+        return self.number is not None
 
 
 _waiting = []  # requests of work that stops by itself; the last one is asked
@@ -69,8 +38,8 @@ _waiting = []  # requests of work that stops by itself; the last one is asked
 
 def _answer(number, frame):
     if not _waiting or _waiting[-1].made:
-        raise Stopped
-    _waiting[-1].made = True
+        raise Stopped(number)
+    _waiting[-1].number = number
     sys.stderr.write("\nStopping after this step. Once more: at once.\n")
 
 
@@ -107,4 +76,4 @@ def finishing_first():
     finally:
         _waiting.pop()
     if request.made:
-        raise Stopped
+        raise Stopped(request.number)

@@ -5,24 +5,26 @@ import signal
 
 import pytest
 
-from semivit_tf.training.stopping import Stopped, finishing_first, stops_on_signals
+from semivit_tf.stop_signals import Stopped, finishing_first, stops_on_signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_what_is_not_a_step(number):
     before = signal.getsignal(number)
-    with pytest.raises(Stopped), stops_on_signals():
+    with pytest.raises(Stopped) as stopped, stops_on_signals():
         os.kill(os.getpid(), number)
+    assert stopped.value.number == number
     assert signal.getsignal(number) is before
 
 
 def test_the_first_signal_is_a_request_and_the_second_an_order(capsys):
     reached = []
     with stops_on_signals():
-        with pytest.raises(Stopped), finishing_first() as request:
+        with pytest.raises(Stopped) as stopped, finishing_first() as request:
             os.kill(os.getpid(), signal.SIGTERM)
             assert request.made
             reached.append("after one")
+        assert stopped.value.number == signal.SIGTERM
         with pytest.raises(Stopped), finishing_first() as request:
             assert not request.made
             os.kill(os.getpid(), signal.SIGINT)

@@ -11,9 +11,9 @@ from semivit_tf.stages.failures import one_line_errors
 from semivit_tf.stages.plan import plan_stages
 from semivit_tf.stages.stage import check_pipeline
 from semivit_tf.stages.stage_table import PIPELINES
+from semivit_tf.stop_signals import stops_on_signals
 from semivit_tf.training.distribution import meet
 from semivit_tf.training.repeatable import compute_repeatably
-from semivit_tf.training.stopping import stops_on_signals
 
 
 def run_pipeline(config, command, say=print, pipeline=None):

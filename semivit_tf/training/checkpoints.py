@@ -15,8 +15,8 @@ import time
 
 import keras
 
+from semivit_tf.stop_signals import Stopped
 from semivit_tf.training.non_finite import check_finite
-from semivit_tf.training.stopping import Stopped
 from semivit_tf.training.weight_files import (
     CheckpointError,
     check_fit,

@@ -10,18 +10,14 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from semivit_tf.stop_signals import Stopped, finishing_first
 from semivit_tf.training.checkpoints import Checkpoints, SaveCheckpoints
 from semivit_tf.training.distribution import WORKER_ENDED, distributed, workers
 from semivit_tf.training.metrics_log import MetricsLog
 from semivit_tf.training.non_finite import StopOnNonFiniteLoss
 from semivit_tf.training.progress import Progress
 from semivit_tf.training.running_means import KeepRunningMeans
-from semivit_tf.training.stopping import (
-    PassStopOn,
-    SharedStopRequest,
-    Stopped,
-    finishing_first,
-)
+from semivit_tf.training.stopping import PassStopOn, SharedStopRequest
 
 # The file by which one of several workers tells the others to stop.
 _STOP = ".stop"
@@ -75,12 +71,12 @@ def stopped_together(path=None):
         request = SharedStopRequest(own_request, path)
         try:
             yield request
-        except WORKER_ENDED as error:
+        except (Stopped, *WORKER_ENDED) as error:
             if request.made:
-                raise Stopped from error
+                raise Stopped(request.number) from error
             raise
         if request.made:
-            raise Stopped
+            raise Stopped(request.number)
 
 
 @contextlib.contextmanager

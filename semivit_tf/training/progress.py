@@ -16,7 +16,9 @@ def clock(seconds):
 
 
 class Progress(keras.callbacks.Callback):
-    """Writes one line: updated in place on a terminal, every 15 seconds elsewhere.
+    """Writes one line: updated in place on a terminal.
+
+    Elsewhere there is a line every 15 seconds, and one at each quarter of the epochs.
 
     Args:
         stage: String.
@@ -63,17 +65,24 @@ class Progress(keras.callbacks.Callback):
         if self._started is None:  # the first step includes compiling
             self._started, self.first_step = time.monotonic(), self.step
         self.logs.update(logs or {})
-        if time.monotonic() - self._written >= self.interval:
+        late = time.monotonic() - self._written >= self.interval
+        if late and not self._done:  # the last line comes when training ends
             self.write()
 
     def on_epoch_end(self, epoch, logs=None):
         self.step = (epoch + 1) * self.steps_per_epoch
         self.logs.update(logs or {})
+        quarter = epoch + 1 in [self.epochs * number // 4 for number in (1, 2, 3)]
+        if quarter and not self.in_place and not self._done:
+            self.write()
 
     def on_train_end(self, logs=None):
-        done = self.step == self.epochs * self.steps_per_epoch
-        if done and self._started is not None:
+        if self._done and self._started is not None:
             self.write(last=True)
+
+    @property
+    def _done(self):
+        return self.step == self.epochs * self.steps_per_epoch
 
     def line(self):
         """Returns the line."""

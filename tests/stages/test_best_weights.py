@@ -181,7 +181,7 @@ def test_a_run_stopped_while_it_keeps_its_weights_ends_with_the_same(
 
     with monkeypatch.context() as patched:
         patched.setattr(Checkpoints, "load_best", stop)
-        assert run(*flags) == 0
+        assert run(*flags) == 130
     assert not (tmp_path / "finetune" / "DONE").exists()
     assert run(*flags) == 0
     for name in ("student", "teacher"):

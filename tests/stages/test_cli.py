@@ -155,7 +155,7 @@ def test_a_stopped_run_continues_from_its_checkpoint(finished, tmp_path, monkeyp
     )
     with monkeypatch.context() as patched:
         patched.setattr(MetricsLog, "on_epoch_end", stop)
-        assert run(*flags) == 0
+        assert run(*flags) == 130
     assert not (tmp_path / "semi_finetune" / "DONE").exists()
     assert run(*flags) == 0
     for name in ("semi_finetune/weights/teacher.safetensors", "evaluation.json"):
@@ -339,7 +339,7 @@ def test_folders_that_cannot_be_used(tmp_path, capsys):
 def test_late_pretraining_is_refused(finetuned, capsys):
     capsys.readouterr()
     line = error(capsys, f"--workdir={finetuned}", "--stages=pretrain,finetune")
-    assert "started from scratch" in line
+    assert "started from scratch. Leave pretrain out, or" in line
 
 
 def test_a_batch_in_parts_learns_the_same(tmp_path):

@@ -102,7 +102,7 @@ def test_a_killed_and_a_stopped_run_end_like_the_uninterrupted_one(whole, tmp_pa
         process.send_signal(ending)
         output, errors = process.communicate(timeout=300)
         if ending is signal.SIGTERM:
-            assert process.returncode == 0
+            assert process.returncode == 128 + signal.SIGTERM
             assert errors.splitlines()[-1] == "Stopped. The same command continues."
         else:
             assert process.returncode == -ending, output + errors

@@ -124,7 +124,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(pretrained, tmp_path, monke
 
     with monkeypatch.context() as patched:
         patched.setattr(SaveCheckpoints, "on_epoch_end", save_and_stop)
-        assert run(*flags) == 0
+        assert run(*flags) == 130
     assert not (tmp_path / "pretrain" / "DONE").exists()
     assert run(*flags) == 0
     whole, again = (

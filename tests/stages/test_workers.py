@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -57,10 +58,10 @@ def start_both(folder, *flags, others=None):
     return processes
 
 
-def end_both(processes):
+def end_both(processes, code=0):
     answers = [process.communicate(timeout=240) for process in processes]
     for process, (output, errors) in zip(processes, answers, strict=True):
-        assert process.returncode == 0, output + errors
+        assert process.returncode == code, output + errors
     return [output for output, _ in answers]
 
 
@@ -136,7 +137,7 @@ def test_a_worker_that_is_asked_to_stop_stops_all(tmp_path, asked):
     while not log.exists() and processes[0].poll() is None:
         time.sleep(0.05)
     processes[asked].terminate()
-    end_both(processes)
+    end_both(processes, code=128 + signal.SIGTERM)
     assert not (tmp_path / "finetune" / "DONE").exists()
     assert len(list((tmp_path / "finetune" / "checkpoints").glob("step-*"))) == 1
 

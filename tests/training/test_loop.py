@@ -12,11 +12,11 @@ import tensorflow as tf
 from semivit_tf.methods.classifier import Classifier
 from semivit_tf.methods.ema_teacher import EMATeacher
 from semivit_tf.methods.semi_vit import SemiViT
+from semivit_tf.stop_signals import Stopped, stops_on_signals
 from semivit_tf.training import loop
 from semivit_tf.training.checkpoints import Position
 from semivit_tf.training.loop import Job, portions, train, validated_epochs
 from semivit_tf.training.non_finite import NonFiniteLossError
-from semivit_tf.training.stopping import Stopped, stops_on_signals
 from tests.methods.small import semi_batch, small_vit
 
 

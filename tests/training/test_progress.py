@@ -15,7 +15,7 @@ def test_clock(seconds, shown):
     assert clock(seconds) == shown
 
 
-def run(monkeypatch, terminal):
+def run(monkeypatch, terminal, seconds=2.0):
     now = [0.0]
     monkeypatch.setattr(
         "semivit_tf.training.progress.time",
@@ -28,7 +28,7 @@ def run(monkeypatch, terminal):
     for epoch in range(4):
         progress.on_epoch_begin(epoch)
         for batch in range(5):
-            now[0] += 2.0
+            now[0] += seconds
             progress.on_train_batch_end(batch, {"loss": 0.5})
         progress.on_epoch_end(epoch, {"loss": 0.25})
     progress.on_train_end()
@@ -36,15 +36,25 @@ def run(monkeypatch, terminal):
 
 
 def test_lines_state_epoch_metric_rate_and_time_left(monkeypatch):
-    lines = run(monkeypatch, terminal=False).splitlines()
-    assert lines[0] == "finetune: 4 epochs of 5 steps, 20 in all"
-    # After 8 steps of 2 seconds: 12 steps are left.
-    assert lines[1] == "finetune  epoch 2/4  loss 0.500  0.5 steps/s  0:24 left"
-    assert lines[-1] == "finetune  epoch 4/4  loss 0.250  0.5 steps/s  took 0:38"
-    assert len(lines) == 4
+    assert run(monkeypatch, terminal=False).splitlines() == [
+        "finetune: 4 epochs of 5 steps, 20 in all",
+        "finetune  epoch 1/4  loss 0.250  0.5 steps/s  0:30 left",
+        "finetune  epoch 2/4  loss 0.250  0.5 steps/s  0:20 left",
+        "finetune  epoch 3/4  loss 0.250  0.5 steps/s  0:10 left",
+        "finetune  epoch 4/4  loss 0.250  0.5 steps/s  took 0:38",
+    ]
+
+
+def test_long_epochs_have_lines_inside_and_the_last_step_has_one(monkeypatch):
+    lines = run(monkeypatch, terminal=False, seconds=15.0).splitlines()
+    assert len(lines) == 1 + 20 + 3  # a step each, but for the end of an epoch
+    assert [line for line in lines if "epoch 4/4" in line][-2:] == [
+        "finetune  epoch 4/4  loss 0.500  0.1 steps/s  0:15 left",
+        "finetune  epoch 4/4  loss 0.250  0.1 steps/s  took 4:45",
+    ]
 
 
 def test_on_a_terminal_one_line_is_renewed(monkeypatch):
     text = run(monkeypatch, terminal=True)
     assert text.count("\n") == 2
-    assert text.count("\r") == 21
+    assert text.count("\r") == 20
