@@ -110,6 +110,12 @@ class RunConfig(Settings):
     export_version: int = setting(
         1, "Version number of the served model.", low=1, identity=False
     )
+    export_tolerate_bad_images: bool = setting(
+        False,
+        "Serve a model that marks images it cannot read as not valid, instead of "
+        "failing their whole request.",
+        identity=False,
+    )
 
     def stage_names(self):
         """Returns the stages to run as a tuple."""

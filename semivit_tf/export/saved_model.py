@@ -24,12 +24,14 @@ def export_saved_model(
     top_k=5,
     central_share=1.0,
     max_pixels=MAX_PIXELS,
+    tolerate_bad_images=False,
 ):
     """Writes `<directory>/<version>/` for TF Serving, whole or not at all.
 
     Signatures: `serving_default` (float pixels in [0, 255]), `serving_uint8` (the same
-    as bytes), `serving_bytes` (contents of image files, decoded in the graph). Class
-    names and preprocessing lie in `assets/`, warm-up requests in `assets.extra/`.
+    as bytes), `serving_bytes` (contents of image files). Images of another size are cut
+    and resized in the graph. Class names and preprocessing lie in `assets/`, warm-up
+    requests in `assets.extra/`.
 
     Args:
         model: A method with a teacher, a `Classifier`, or any built model from images
@@ -39,8 +41,13 @@ def export_saved_model(
         version: Positive integer. The server takes the highest.
         weights: `"teacher"` or `"student"`, where the model has both.
         top_k: Integer. How many of the most probable classes are listed.
-        central_share: Float. Which part of an image file is seen, see `central_view`.
+        central_share: Float. Which part of an image of another size is seen, see
+            `central_view`.
         max_pixels: Integer. An image file of more pixels is an error of its request.
+        tolerate_bad_images: Bool. By default a file that cannot be decoded fails its
+            request. If True, each answer has `valid` `[B]`, and an image that cannot be
+            answered has False there, uniform probabilities and the class -1: a file
+            that cannot be decoded, or pixels that are not finite.
 
     Returns:
         The path of the version's folder.
@@ -54,7 +61,13 @@ def export_saved_model(
     classes = network.compute_output_shape((1, *shape))[-1]
     class_names = _names(class_names, classes)
     served = ServedClassifier(
-        network, shape, class_names, top_k, central_share, max_pixels
+        network,
+        shape,
+        class_names,
+        top_k,
+        central_share,
+        max_pixels,
+        tolerate_bad_images,
     )
     target = pathlib.Path(directory) / str(version)
     with tempfile.TemporaryDirectory() as assets, whole_folder(target) as folder:
@@ -101,7 +114,7 @@ def _write_assets(folder, class_names, shape, weights, central_share):
     described = {
         "image_shape": shape,
         "pixels": "0 to 255, not normalised: the model does that itself",
-        "image_bytes": "central box of this aspect, bicubic, antialiased",
+        "other_sizes": "central box of this aspect, bicubic, antialiased",
         "central_share": central_share,
         "weights": weights,
     }

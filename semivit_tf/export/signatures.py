@@ -6,6 +6,7 @@ from semivit_tf.augment.central_view import central_view
 from semivit_tf.augment.decoding import decode
 from semivit_tf.augment.grey import to_grey
 from semivit_tf.augment.image_header import MAX_PIXELS
+from semivit_tf.export.loading import load_all, load_readable
 
 
 class ServedClassifier(tf.Module):
@@ -16,9 +17,11 @@ class ServedClassifier(tf.Module):
         image_shape: Tuple `(H, W, C)`.
         class_names: Sequence of K strings.
         top_k: Integer. How many of the most probable classes are listed.
-        central_share: Float. Which part of a decoded image is seen, see
+        central_share: Float. Which part of an image of another size is seen, see
             `central_view`.
         max_pixels: Integer. An image file of more pixels is an error of its request.
+        tolerate_bad_images: Bool. Whether an image that cannot be answered gets
+            `valid` False and neutral answers, instead of failing the request.
     """
 
     def __init__(
@@ -29,6 +32,7 @@ class ServedClassifier(tf.Module):
         top_k=5,
         central_share=1.0,
         max_pixels=MAX_PIXELS,
+        tolerate_bad_images=False,
     ):
         super().__init__(name="served_classifier")
         self._network = network
@@ -38,6 +42,7 @@ class ServedClassifier(tf.Module):
         self._central_share = central_share
         self._max_pixels = max_pixels
         self._top_k = min(top_k, len(class_names))
+        self._tolerant = tolerate_bad_images
 
     def answers(self, images):
         """Returns what is served for images `[B, H, W, C]` in [0, 255]."""
@@ -54,6 +59,31 @@ class ServedClassifier(tf.Module):
             "top_class_names": names,
         }
 
+    def fitted(self, images):
+        """Returns images `[B, *, *, C]` in the network's size, as floats.
+
+        A served graph is not checked against the shapes that its signature declares,
+        and TensorFlow removes checks that these make superfluous. Height and width are
+        therefore not declared, so `ensure_shape` stays and sees what arrived.
+        """
+        height, width, _ = self._image_shape
+        fits = tf.reduce_all(tf.equal(tf.shape(images)[1:3], (height, width)))
+        images = tf.cond(
+            fits,
+            lambda: tf.cast(images, tf.float32),
+            lambda: central_view(images, (height, width), self._central_share),
+        )
+        return tf.ensure_shape(images, (None, *self._image_shape))
+
+    def answers_to_pixels(self, images):
+        """Returns what is served for images `[B, *, *, C]` in [0, 255]."""
+        images = self.fitted(images)
+        if not self._tolerant:
+            return self.answers(images)
+        valid = tf.reduce_all(tf.math.is_finite(images), axis=(1, 2, 3))
+        images = tf.where(valid[:, None, None, None], images, 0.0)
+        return self.neutral_where_bad(self.answers(images), valid)
+
     def answers_to_bytes(self, image_bytes):
         """Returns what is served for the contents of JPEG, PNG, BMP or GIF files."""
         height, width, channels = self._image_shape
@@ -64,20 +94,41 @@ class ServedClassifier(tf.Module):
             image = central_view(image, (height, width), self._central_share)
             return to_grey(image[None])[0] if channels == 1 else image
 
-        spec = tf.TensorSpec(self._image_shape, tf.float32)
-        return self.answers(tf.map_fn(load, image_bytes, fn_output_signature=spec))
+        if not self._tolerant:
+            return self.answers(load_all(load, image_bytes, self._image_shape))
+        images, valid = load_readable(load, image_bytes, self._image_shape)
+        return self.neutral_where_bad(self.answers(images), valid)
+
+    def neutral_where_bad(self, answers, valid):
+        """Adds `valid` `[B]` to answers, and takes back those of images that are not.
+
+        Their probabilities are uniform, their classes -1 and without a name.
+        """
+        neutral = {
+            tf.float32: 1.0 / len(self._names),
+            tf.int32: -1,
+            tf.string: "",
+        }
+        given = {
+            name: tf.where(
+                valid if answer.shape.rank == 1 else valid[:, None],
+                answer,
+                tf.constant(neutral[answer.dtype], answer.dtype),
+            )
+            for name, answer in answers.items()
+        }
+        return {**given, "valid": valid}
 
     def signatures(self):
         """Returns the signatures by name."""
-        pixels = [None, *self._image_shape]
+        pixels = [None, None, None, self._image_shape[-1]]
         floats = tf.TensorSpec(pixels, tf.float32, name="images")
         integers = tf.TensorSpec(pixels, tf.uint8, name="images")
         contents = tf.TensorSpec([None], tf.string, name="image_bytes")
-        answer = tf.function(self.answers)
+        of_pixels = tf.function(self.answers_to_pixels)
+        of_bytes = tf.function(self.answers_to_bytes)
         return {
-            "serving_default": answer.get_concrete_function(floats),
-            "serving_uint8": answer.get_concrete_function(integers),
-            "serving_bytes": tf.function(self.answers_to_bytes).get_concrete_function(
-                contents
-            ),
+            "serving_default": of_pixels.get_concrete_function(floats),
+            "serving_uint8": of_pixels.get_concrete_function(integers),
+            "serving_bytes": of_bytes.get_concrete_function(contents),
         }

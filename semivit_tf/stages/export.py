@@ -118,6 +118,7 @@ def export(run, stage):
         version,
         central_share=run.data.central_share,
         max_pixels=run.data.max_pixels,
+        tolerate_bad_images=run.config.run.export_tolerate_bad_images,
     )
     exported[str(version)] = {
         "weights": served.names,

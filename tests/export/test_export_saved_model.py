@@ -126,6 +126,25 @@ def test_answers_without_keras_and_without_this_package(served):
     assert probabilities.std() > 0.05  # the answers differ between images and classes
 
 
+def run_saved_model_cli(path, signature, name, folder):
+    """Asks as TF Serving does, by TensorFlow's first loader, with `given.npy`."""
+    tool = pathlib.Path(sys.executable).parent / "saved_model_cli"
+    subprocess.run(
+        [
+            tool,
+            "run",
+            *("--dir", path, "--tag_set", "serve"),
+            *("--signature_def", signature),
+            *("--inputs", f"{name}={folder / 'given.npy'}"),
+            *("--outdir", folder),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    files = folder.glob("*.npy")
+    return {file.stem: np.load(file, allow_pickle=True) for file in files}
+
+
 @pytest.mark.parametrize(
     ("signature", "name", "tolerance"),
     [
@@ -142,22 +161,8 @@ def test_answers_through_saved_model_cli(served, tmp_path, signature, name, tole
         "serving_bytes": (np.array(contents, "S"), from_bytes),
     }[signature]
     np.save(tmp_path / "given.npy", given)
-    tool = pathlib.Path(sys.executable).parent / "saved_model_cli"
-    subprocess.run(
-        [
-            tool,
-            "run",
-            *("--dir", path, "--tag_set", "serve"),
-            *("--signature_def", signature),
-            *("--inputs", f"{name}={tmp_path / 'given.npy'}"),
-            *("--outdir", tmp_path),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    np.testing.assert_allclose(
-        np.load(tmp_path / "probabilities.npy"), expected, atol=tolerance
-    )
+    answer = run_saved_model_cli(path, signature, name, tmp_path)
+    np.testing.assert_allclose(answer["probabilities"], expected, atol=tolerance)
 
 
 def test_the_teacher_is_served_unless_told_otherwise(served, tmp_path):
@@ -190,6 +195,112 @@ def test_files_of_any_size_and_colour_are_resized(served):
     np.testing.assert_allclose(
         answer["probabilities"][0], answer["probabilities"][1], atol=1e-4
     )
+
+
+def png(image):
+    return tf.io.encode_png(image).numpy()
+
+
+def one_image(served, signature, image):
+    """Returns the probabilities of an image by itself."""
+    name = "image_bytes" if signature == "serving_bytes" else "images"
+    return served.signatures[signature](**{name: tf.constant(image)[None]})[
+        "probabilities"
+    ][0]
+
+
+@pytest.mark.parametrize("size", [(32, 32), (4, 4), (8, 64), (17, 5)])
+def test_pixels_of_another_size_are_resized_as_files_are(served, size):
+    """Also where the images have as many pixels as several, or half, of one."""
+    _, path, *_ = served
+    loaded = tf.saved_model.load(str(path))
+    images = np.random.default_rng(1).integers(0, 256, (4, *size, 3)).astype("uint8")
+    expected = np.stack([one_image(loaded, "serving_bytes", png(i)) for i in images])
+    assert np.ptp(expected, axis=0).max() > 0.01
+    for signature, given in (
+        ("serving_uint8", images),
+        ("serving_default", images.astype("float32")),
+    ):
+        answer = loaded.signatures[signature](images=tf.constant(given))
+        np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [(2, 16, 16, 1), (1, 16, 16, 6), (16, 16, 3), (1, 1, 16, 16, 3), (2, 0, 16, 3)],
+)
+def test_pixels_that_are_no_images_of_the_model_are_refused(served, shape):
+    """Their number of values fits, which is all that a served graph would notice."""
+    _, path, *_ = served
+    loaded = tf.saved_model.load(str(path))
+    for signature, kind in (("serving_default", "float32"), ("serving_uint8", "uint8")):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            loaded.signatures[signature](images=tf.zeros(shape, kind))
+
+
+def test_pixels_of_another_size_through_the_loader_of_tf_serving(served, tmp_path):
+    _, path, *_ = served
+    images = np.random.default_rng(1).integers(0, 256, (3, 32, 32, 3)).astype("uint8")
+    np.save(tmp_path / "given.npy", images)
+    given = run_saved_model_cli(path, "serving_uint8", "images", tmp_path)
+    loaded = tf.saved_model.load(str(path))
+    expected = np.stack([one_image(loaded, "serving_bytes", png(i)) for i in images])
+    np.testing.assert_allclose(given["probabilities"], expected, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def tolerant(served):
+    folder, _, model, *_ = served
+    return export_saved_model(
+        model, folder / "tolerant", NAMES, tolerate_bad_images=True
+    )
+
+
+def test_a_bad_image_is_marked_and_the_others_are_answered(served, tolerant):
+    """Truncated, empty, of no format, a broken header, a broken stream."""
+    _, _, _, _, contents, _, from_bytes = served
+    broken_stream = bytearray(contents[1])
+    broken_stream[60] ^= 255
+    bad = [contents[0][:200], contents[1][:-40], b"", b"not an image"]
+    bad += [contents[0][:4] + bytes(40), bytes(broken_stream)]
+    ask = tf.saved_model.load(str(tolerant)).signatures["serving_bytes"]
+    mixed = [contents[0], *bad, contents[1]]
+    answer = ask(image_bytes=tf.constant(mixed))
+    valid = np.array([True, *[False] * len(bad), True])
+    np.testing.assert_array_equal(answer["valid"], valid)
+    probabilities = answer["probabilities"].numpy()
+    np.testing.assert_allclose(probabilities[valid], from_bytes, atol=1e-4)
+    np.testing.assert_allclose(probabilities[~valid], 1 / 7, rtol=1e-6)
+    np.testing.assert_array_equal(
+        answer["class_index"].numpy()[valid], from_bytes.argmax(axis=1)
+    )
+    assert set(answer["class_index"].numpy()[~valid]) == {-1}
+    assert set(answer["class_name"].numpy()[~valid]) == {b""}
+    assert set(answer["top_class_indices"].numpy()[~valid].ravel()) == {-1}
+    for nothing in ([b""], [b"", b"x"]):
+        answer = ask(image_bytes=tf.constant(nothing))
+        assert not answer["valid"].numpy().any()
+    assert ask(image_bytes=tf.zeros([0], tf.string))["valid"].shape == (0,)
+
+
+def test_bad_images_through_the_loader_of_tf_serving(served, tolerant, tmp_path):
+    _, _, _, _, contents, _, from_bytes = served
+    np.save(tmp_path / "given.npy", np.array([contents[1], b"no"], "S"))
+    answer = run_saved_model_cli(tolerant, "serving_bytes", "image_bytes", tmp_path)
+    np.testing.assert_array_equal(answer["valid"], [True, False])
+    np.testing.assert_allclose(answer["probabilities"][0], from_bytes[1], atol=1e-4)
+
+
+def test_pixels_that_are_not_finite_are_marked(served, tolerant):
+    _, _, _, images, _, probabilities, _ = served
+    given = images.astype("float32")
+    given[1, 3, 3, 0], given[4, 0, 0, 2] = np.nan, np.inf
+    ask = tf.saved_model.load(str(tolerant)).signatures["serving_default"]
+    answer = ask(images=tf.constant(given))
+    np.testing.assert_array_equal(answer["valid"], [True, False, True, True, False])
+    probabilities = probabilities.copy()
+    probabilities[[1, 4]] = 1 / 7
+    np.testing.assert_allclose(answer["probabilities"], probabilities, atol=1e-5)
 
 
 def test_a_grey_model_answers_files_of_every_format(tmp_path):
