@@ -25,6 +25,7 @@ def export_saved_model(
     central_share=1.0,
     max_pixels=MAX_PIXELS,
     tolerate_bad_images=False,
+    overwrite=False,
 ):
     """Writes `<directory>/<version>/` for TF Serving, whole or not at all.
 
@@ -48,18 +49,17 @@ def export_saved_model(
             request. If True, each answer has `valid` `[B]`, and an image that cannot be
             answered has False there, uniform probabilities and the class -1: a file
             that cannot be decoded, or pixels that are not finite.
+        overwrite: Bool. Whether a version that exists may be replaced; a server that
+            has loaded it would not notice.
 
     Returns:
         The path of the version's folder.
     """
-    _check(weights, version)
-    network, served_weights = model, model.name
-    if isinstance(model, StudentAndTeacher):
-        network = model.teacher if weights == "teacher" else model.student
-        served_weights = weights
+    target = pathlib.Path(directory) / str(version)
+    _check(weights, version, target, overwrite)
+    network, served_weights = _network(model, weights)
     shape = tuple(network.image_shape)
-    classes = network.compute_output_shape((1, *shape))[-1]
-    class_names = _names(class_names, classes)
+    class_names = _class_names(network, shape, class_names)
     served = ServedClassifier(
         network,
         shape,
@@ -69,14 +69,11 @@ def export_saved_model(
         max_pixels,
         tolerate_bad_images,
     )
-    target = pathlib.Path(directory) / str(version)
     with tempfile.TemporaryDirectory() as assets, whole_folder(target) as folder:
-        served.assets = [
-            tf.saved_model.Asset(str(path))
-            for path in _write_assets(
-                pathlib.Path(assets), class_names, shape, served_weights, central_share
-            )
-        ]
+        written = _write_assets(
+            pathlib.Path(assets), class_names, shape, served_weights, central_share
+        )
+        served.assets = [tf.saved_model.Asset(str(path)) for path in written]
         tf.saved_model.save(served, str(folder), signatures=served.signatures())
         (folder / "assets.extra").mkdir()
         write_warmup_requests(
@@ -85,7 +82,7 @@ def export_saved_model(
     return target
 
 
-def _check(weights, version):
+def _check(weights, version, target, overwrite):
     if weights not in ("teacher", "student"):
         raise ValueError(
             f'`weights` should be "teacher" or "student". Received: {weights!r}'
@@ -94,11 +91,24 @@ def _check(weights, version):
         raise ValueError(
             f"`version` should be a positive integer. Received: {version!r}"
         )
+    if target.exists() and not overwrite:
+        raise FileExistsError(
+            f"{target} should not exist yet: pass another `version`, or overwrite=True "
+            "to replace it"
+        )
 
 
-def _names(class_names, classes):
-    """Returns the names to serve, of which there are as many as classes."""
-    names = [str(name) for name in class_names or range(classes)]
+def _network(model, weights):
+    """Returns the network to serve, and what its weights are called."""
+    if not isinstance(model, StudentAndTeacher):
+        return model, model.name
+    return (model.teacher if weights == "teacher" else model.student), weights
+
+
+def _class_names(network, shape, names):
+    """Returns the names given, or the numbers of the classes, as strings."""
+    classes = network.compute_output_shape((1, *shape))[-1]
+    names = [str(name) for name in names or range(classes)]
     if len(names) != classes:
         raise ValueError(
             f"`class_names` should have {classes} entries. Received: {len(names)}"

@@ -119,6 +119,7 @@ def export(run, stage):
         central_share=run.data.central_share,
         max_pixels=run.data.max_pixels,
         tolerate_bad_images=run.config.run.export_tolerate_bad_images,
+        overwrite=True,  # what an interrupted stage has left
     )
     exported[str(version)] = {
         "weights": served.names,

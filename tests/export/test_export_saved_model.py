@@ -365,6 +365,27 @@ def test_models_made_under_mirrored_are_exported(tmp_path, mirrored):
     np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
 
 
+def test_a_version_that_exists_is_replaced_only_when_told(tmp_path):
+    first, second = (Classifier(small_vit(), 3) for _ in range(2))
+    sharpen(second)
+    images = np.full((1, 8, 8, 1), 90, "uint8")
+
+    def served():
+        loaded = tf.saved_model.load(str(tmp_path / "1"))
+        return one_image(loaded, "serving_uint8", images[0])
+
+    export_saved_model(first, tmp_path)
+    before = served()
+    with pytest.raises(FileExistsError, match=r"another `version`, or overwrite=True"):
+        export_saved_model(second, tmp_path)
+    np.testing.assert_array_equal(served(), before)
+    export_saved_model(second, tmp_path, overwrite=True)
+    expected = keras.ops.softmax(second(images)).numpy()[0]
+    np.testing.assert_allclose(served(), expected, atol=1e-5)
+    assert np.abs(expected - before).max() > 0.01
+    assert [path.name for path in tmp_path.iterdir()] == ["1"]
+
+
 def test_wrong_arguments_write_nothing(tmp_path):
     model = Classifier(small_vit(), 3)
     with pytest.raises(ValueError, match="should have 3 entries. Received: 2"):
