@@ -5,6 +5,11 @@ import tensorflow as tf
 
 from semivit_tf.losses.cross_entropy import soft_target_cross_entropy
 from semivit_tf.methods.compiled_loss import compiled_loss
+from semivit_tf.methods.label_check import (
+    checked,
+    checked_validation,
+    wrong_labels_named,
+)
 from semivit_tf.methods.network_metrics import NetworkMetrics
 from semivit_tf.methods.train_step import Method
 
@@ -66,6 +71,25 @@ class LabeledMethod(Method):
     def metrics(self):
         tested = self._network_metrics.values()
         return [*super().metrics, *(m for group in tested for m in group.metrics)]
+
+    # === Data ===
+
+    def fit(self, x=None, y=None, *args, validation_data=None, **kwargs):
+        with wrong_labels_named():
+            return super().fit(
+                checked(x, y, self.num_classes),
+                y,
+                *args,
+                validation_data=checked_validation(validation_data, self.num_classes),
+                **kwargs,
+            )
+
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        if kwargs.get("_use_cached_eval_dataset"):  # by `fit`, which has checked
+            return super().evaluate(x, y, *args, **kwargs)
+        with wrong_labels_named():
+            x = checked(x, y, self.num_classes)
+            return super().evaluate(x, y, *args, **kwargs)
 
     # === Steps ===
 

@@ -3,7 +3,10 @@
 import keras
 from keras import ops
 
-from semivit_tf.losses.cross_entropy import soft_target_cross_entropy
+from semivit_tf.losses.cross_entropy import (
+    smoothed_one_hot,
+    soft_target_cross_entropy,
+)
 
 
 def resolve_metric(metric):
@@ -49,7 +52,7 @@ class NetworkMetrics:
     def update(self, labels, logits):
         """Adds labels `[B]` and logits `[B, K]`; returns the results so far."""
         logits = ops.cast(logits, "float32")
-        targets = ops.one_hot(labels, self.num_classes)
+        targets = smoothed_one_hot(labels, self.num_classes)
         self.loss.update_state(soft_target_cross_entropy(targets, logits))
         for metric in self.others:
             metric.update_state(labels, logits)

@@ -30,3 +30,9 @@ def test_uniform_prediction_costs_the_logarithm_of_the_classes():
     )
     np.testing.assert_allclose(np.asarray(loss), [np.log(8)], rtol=1e-6)
     assert np.asarray(loss).dtype == np.float32
+
+
+def test_targets_of_a_label_outside_the_classes_are_no_numbers():
+    targets = np.asarray(smoothed_one_hot(np.array([0, 3, -1]), 3, 0.1))
+    np.testing.assert_array_equal(np.isnan(targets).all(axis=1), [False, True, True])
+    np.testing.assert_allclose(targets[0], [0.9 + 0.1 / 3, 0.1 / 3, 0.1 / 3])
