@@ -116,7 +116,8 @@ def labeled_mix(
 
     Args:
         images: Float tensor `[B, H, W, C]`.
-        labels: Integer tensor `[B]`.
+        labels: Tensor of class numbers `[B]`, or of distributions `[B, K]`, which may
+            be multiplied by weights of the images.
         num_classes: Integer K.
         mixup_alpha: Float. Mixup ratios come from Beta(alpha, alpha); 0: no mixup.
         cutmix_alpha: Float. The same for cutmix.

@@ -200,6 +200,15 @@ class ViT(keras.Model):
     def patch_tokens(self, images):
         """Returns the embedded patches with their positions added: `[B, N, D]`."""
         height, width = images.shape[1:3]
+        if (
+            None in (height, width)
+            or height % self.patch_size
+            or width % self.patch_size
+        ):
+            raise ValueError(
+                "Images should have sides that are known and multiples of the patch "
+                f"size {self.patch_size}. Received: shape {tuple(images.shape)}"
+            )
         grid = (height // self.patch_size, width // self.patch_size)
         tokens = self.patch_embedding(self.normalization(images))
         return self.positions(tokens, grid=grid)

@@ -1,7 +1,6 @@
 """Supervised learning, and a second network with the moving average of the weights."""
 
 import keras
-from keras import ops
 
 from semivit_tf.methods.classifier import Classifier
 from semivit_tf.methods.labeled import LabeledMethod
@@ -15,7 +14,7 @@ _LEARNING = {"label_smoothing": 0.1, "mixup_alpha": 0.8, "cutmix_alpha": 1.0}
 class AveragedClassifier(MovingTeacher, LabeledMethod):
     """A `Classifier` that learns from labels, and its moving average, the teacher.
 
-    Batches are `(images [B, H, W, C], labels [B])`. `model(images)` and `predict`
+    Batches are those of a `Classifier`. `model(images)` and `predict`
     answer with the teacher; `model.student` and `model.teacher` are plain models.
 
     Args:
@@ -94,15 +93,11 @@ class AveragedClassifier(MovingTeacher, LabeledMethod):
         return self.teacher.compute_output_shape(shape)
 
     def prepare(self, batch):
-        images, targets = self.student.examples(*self.unpack(batch))
-        return {"image": images, "target": targets}
+        return self.student.examples(*self.unpack(batch))
 
     def mean_labeled_loss(self, prepared):
         """Returns the student's mean loss on the labelled images."""
-        losses = self.student.labeled_loss(
-            prepared["image"], prepared["target"], self.loss_function
-        )
-        return ops.mean(losses)
+        return self.student.mean_labeled_loss(prepared, self.loss_function)
 
     def objective(self, prepared):
         return self.mean_labeled_loss(prepared), {}

@@ -6,6 +6,7 @@ from keras import ops
 from semivit_tf.augment.mixing import labeled_mix
 from semivit_tf.contracts import HasImageShape, HasInputs
 from semivit_tf.losses.cross_entropy import (
+    label_distributions,
     smoothed_one_hot,
     soft_target_cross_entropy,
 )
@@ -47,8 +48,9 @@ def build_features(backbone, image_shape):
 class Classifier(LabeledMethod):
     """Class scores from any model that maps images to features.
 
-    Batches are `(images [B, H, W, C], labels [B])`. Targets are smoothed, and mixed
-    where an alpha is positive. `compile(loss=...)` takes any loss on target
+    Batches are `(images [B, H, W, C], labels)`, or with weights `[B]` as a third.
+    Labels are class numbers `[B]` or distributions `[B, K]`. Targets are smoothed, and
+    mixed where an alpha is positive. `compile(loss=...)` takes any loss on target
     distributions `[B, K]` and logits; the default is their cross-entropy.
 
     Args:
@@ -131,17 +133,34 @@ class Classifier(LabeledMethod):
         """Returns the scores of each stream, here of one: float32 `[B, 1, K]`."""
         return ops.cast(self(images, training=training), "float32")[:, None]
 
-    def examples(self, images, labels):
+    def examples(self, images, labels, weights=None):
         """Returns what is learned of a labelled batch: mixed images and targets.
+
+        Weights are mixed with the labels that they belong to: a label of weight 0 has
+        no influence, whatever its image is mixed with.
 
         Args:
             images: Tensor `[B, H, W, C]`.
-            labels: Integer tensor `[B]`.
+            labels: Tensor of class numbers `[B]` or of distributions `[B, K]`.
+            weights: Optional float tensor `[B]`.
 
         Returns:
-            Tuple `(images, targets)`: float32 `[B, H, W, C]` and `[B, K]`.
+            Dict of float32 tensors: `image` `[B, H, W, C]`, `target` `[B, K]` and, with
+            weights, `target_weight` `[B]`.
         """
         images = ops.cast(images, "float32")
+        if weights is None:
+            images, targets = self.mixed(images, labels)
+            return {"image": images, "target": targets}
+        labels = label_distributions(labels, self.num_classes)
+        weights = ops.reshape(ops.cast(weights, "float32"), (-1, 1))
+        images, targets = self.mixed(images, labels * weights)
+        weight = ops.sum(targets, axis=-1)
+        targets = targets / ops.where(weight == 0, 1.0, weight)[:, None]
+        return {"image": images, "target": targets, "target_weight": weight}
+
+    def mixed(self, images, labels):
+        """Returns mixed images and smoothed targets, see `labeled_mix`."""
         if self.mixup_alpha > 0 or self.cutmix_alpha > 0:
             return labeled_mix(
                 images,
@@ -159,15 +178,23 @@ class Classifier(LabeledMethod):
         scores = self.scores(images, training=True)
         return mean_over_streams(loss_function, targets, scores)
 
+    def mean_labeled_loss(self, prepared, loss_function=soft_target_cross_entropy):
+        """Returns the mean over a batch of weight times loss.
+
+        Args:
+            prepared: A micro-batch of what `examples` returned.
+            loss_function: Of targets and scores.
+        """
+        losses = self.labeled_loss(prepared["image"], prepared["target"], loss_function)
+        if "target_weight" in prepared:
+            losses *= prepared["target_weight"]
+        return ops.mean(losses)
+
     def prepare(self, batch):
-        images, targets = self.examples(*self.unpack(batch))
-        return {"image": images, "target": targets}
+        return self.examples(*self.unpack(batch))
 
     def objective(self, prepared):
-        losses = self.labeled_loss(
-            prepared["image"], prepared["target"], self.loss_function
-        )
-        return ops.mean(losses), {}
+        return self.mean_labeled_loss(prepared, self.loss_function), {}
 
     def get_config(self):
         config = super().get_config()

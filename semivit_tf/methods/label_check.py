@@ -22,12 +22,13 @@ def check_labels(labels, num_classes):
     if labels.shape.rank is None or not labels.dtype.is_numeric:
         return labels  # the step says what it expects
     if labels.shape.rank > 1 and labels.shape[-1] != 1:
-        wrong = (tf.abs(tf.reduce_sum(labels, axis=-1) - 1) > _TOLERANCE) | (
-            tf.reduce_min(labels, axis=-1) < 0
+        shares = tf.cast(labels, tf.float32)
+        wrong = (tf.abs(tf.reduce_sum(shares, axis=-1) - 1) > _TOLERANCE) | (
+            tf.reduce_min(shares, axis=-1) < 0
         )
         expected = "a class number, or a distribution with a sum of 1. Received: "
     else:
-        wrong = (labels < 0) | (labels >= num_classes)
+        wrong = (labels < 0) | (labels > num_classes - 1)
         if labels.dtype.is_floating:
             wrong |= labels != tf.round(labels)
         expected = (

@@ -18,8 +18,10 @@ class ReplicatedFit(keras.Model):
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self._spread_seeds = {}
+        self._traced_sizes = {}
 
-    def fit(self, *args, steps_per_epoch=None, **kwargs):
+    def fit(self, x=None, *args, steps_per_epoch=None, **kwargs):
+        self._trace_for("train_function", x)
         if self._has_workers and self.steps_per_execution > 1:
             raise ValueError(
                 "`steps_per_execution` should be 1 with several workers. "
@@ -29,9 +31,28 @@ class ReplicatedFit(keras.Model):
         if steps_per_epoch is not None:
             self._executions = executions(self.steps_per_execution, steps_per_epoch)
         try:
-            return super().fit(*args, steps_per_epoch=steps_per_epoch, **kwargs)
+            return super().fit(x, *args, steps_per_epoch=steps_per_epoch, **kwargs)
         finally:
             self._executions = None
+
+    def evaluate(self, x=None, *args, **kwargs):
+        self._trace_for("test_function", x)
+        return super().evaluate(x, *args, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        self._trace_for("predict_function", x)
+        return super().predict(x, *args, **kwargs)
+
+    def _trace_for(self, function, x):
+        """Has one of Keras' functions made anew for images of another size.
+
+        After two sizes TensorFlow would trace it for any, as `(None, None)`, which
+        networks that need to know the size refuse.
+        """
+        size = image_size(x)
+        if size and self._traced_sizes.setdefault(function, size) != size:
+            self._traced_sizes[function] = size
+            setattr(self, function, None)
 
     def spread_random_states(self):
         """Gives each replica draws of its own, from the state of the first one."""
@@ -78,7 +99,7 @@ class ReplicatedFit(keras.Model):
 
         def of_worker(batch):
             logs = step_function(batch)
-            return {name: tf.reshape(value, (1,)) for name, value in logs.items()}
+            return {name: tf.expand_dims(value, 0) for name, value in logs.items()}
 
         function = super()._make_function(
             of_worker if self._has_workers else step_function
@@ -103,6 +124,17 @@ class ReplicatedFit(keras.Model):
             return function(iterator)
 
         return execution
+
+
+def image_size(x):
+    """Returns the `(H, W)` of the images in what `fit` gets as `x`, or None."""
+    if isinstance(x, tf.data.Dataset):
+        spec = x.element_spec
+        x = spec[0] if isinstance(spec, tuple) else spec
+    if isinstance(x, dict):
+        x = x.get("image")
+    shape = tf.TensorShape(getattr(x, "shape", None))
+    return tuple(shape[1:3]) if shape.rank == 4 else None
 
 
 def executions(steps, steps_per_epoch):

@@ -65,10 +65,11 @@ class SemiSupervised(Gating, AveragedClassifier):
     parts, or overrides `label`, `select`, `targets`, `mix`, `unlabeled_loss` or
     `further_losses`.
 
-    The keys of a batch: `image` `[B, H, W, C]`, the views `[U, H, W, C]` that
-    `unlabeled_views` names, optionally `index` `[U]`, the place of each image in its
-    source, and optionally `unlabeled_label` `[U]`, which is used to report the quality
-    of the pseudo labels and never reaches a loss.
+    A batch may hold weights `[B]` of the labelled images as a third. The keys of its
+    views: `image` `[B, H, W, C]`, the views `[U, H, W, C]` that `unlabeled_views`
+    names, optionally `index` `[U]`, the place of each image in its source, and
+    optionally `unlabeled_label` `[U]`, which is used to report the quality of the
+    pseudo labels and never reaches a loss.
 
     Args:
         backbone: See `AveragedClassifier`; so are the arguments not listed here.
@@ -164,9 +165,20 @@ class SemiSupervised(Gating, AveragedClassifier):
 
     # === Steps ===
 
+    def check_views(self, views):
+        """Refuses what is no semi-supervised batch."""
+        needed = ("image", *self.unlabeled_views)
+        if not isinstance(views, dict) or not set(needed) <= set(views):
+            given = sorted(views) if isinstance(views, dict) else "images"
+            raise ValueError(
+                f"{type(self).__name__} should learn from batches "
+                f"({{{', '.join(needed)}}}, label), which `semivit_tf.pair_datasets` "
+                f"makes of two data sets. Received: ({given}, label)"
+            )
+
     def prepare(self, batch):
-        views, labels = self.unpack(batch)
-        images, targets = self.student.examples(views["image"], labels)
+        views, labels, weights = self.unpack(batch)
+        self.check_views(views)
         weak, strong = (views[name] for name in self.unlabeled_views)
         probabilities = self.by_micro_batches(self.label, weak)
         weight = self.select(probabilities, views.get("index"))
@@ -177,8 +189,7 @@ class SemiSupervised(Gating, AveragedClassifier):
             ops.cast(weight, "float32"),
         )
         prepared = {
-            "image": images,
-            "target": targets,
+            **self.student.examples(views["image"], labels, weights),
             "weak": weak,
             "shown": shown,
             "pseudo_target": pseudo_targets,

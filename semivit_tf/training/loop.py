@@ -32,7 +32,6 @@ _SHOWN = (
     "pseudo_label_precision",
     "val_accuracy",
     "val_student_accuracy",
-    "val_teacher_accuracy",
 )
 
 
