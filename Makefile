@@ -16,7 +16,8 @@ quickstart: .venv/installed
 test: .venv/tested lint
 	$(PYTEST) tests/methods/
 	$(PYTEST) tests/stages/
-	$(PYTEST) tests/training/ tests/test_*.py
+	$(PYTEST) tests/training/
+	$(PYTEST) tests/test_*.py
 	$(PYTEST) $(filter-out $(APART),$(wildcard tests/*/))
 
 lint: .venv/tested
