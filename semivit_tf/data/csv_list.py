@@ -11,21 +11,25 @@ import numpy as np
 
 from semivit_tf.data.file_source import FileSource, numbered_groups
 from semivit_tf.data.parts import Parts
+from semivit_tf.one_line import one_line
 
 _SPLITS = {"": "train", "valid": "val", "validation": "val", "unlabelled": "unlabeled"}
 _KNOWN = ("train", "val", "test", "unlabeled")
 
 
 def _read_rows(file):
-    with file.open(encoding="utf-8-sig", newline="") as opened:
-        reader = csv.DictReader(opened)
-        missing = {"path", "label"} - set(reader.fieldnames or ())
-        if missing:
-            raise ValueError(
-                f"{file} should have the columns path and label. "
-                f"Missing: {', '.join(sorted(missing))}"
-            )
-        rows = list(reader)
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as opened:
+            reader = csv.DictReader(opened)
+            rows = list(reader)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{file} cannot be read as a table: {error}") from error
+    missing = {"path", "label"} - set(reader.fieldnames or ())
+    if missing:
+        raise ValueError(
+            f"{file} should have the columns path and label. "
+            f"Missing: {', '.join(sorted(missing))}"
+        )
     for number, row in enumerate(rows, start=2):
         split = (row.get("split") or "").strip().lower()
         row["split"] = _SPLITS.get(split, split)
@@ -49,7 +53,7 @@ def _check_groups(file, rows):
     if torn:
         raise ValueError(
             f"{file} should have each group either in the test split or out of it. "
-            f"Received on both sides: {', '.join(torn[:5])}"
+            f"Received on both sides: {', '.join(map(one_line, torn[:5]))}"
         )
 
 
@@ -74,7 +78,7 @@ def load_csv(data_dir, class_names=None):
     if class_names is None:
         class_names = sorted(found)
     if found - set(class_names):
-        unknown = ", ".join(sorted(found - set(class_names)))
+        unknown = ", ".join(map(one_line, sorted(found - set(class_names))))
         raise ValueError(f"{file} has labels that are no class names: {unknown}")
     number = {name: place for place, name in enumerate(class_names)}
     _check_groups(file, rows)

@@ -16,6 +16,7 @@ import numpy as np
 
 from semivit_tf.data.file_source import FileSource
 from semivit_tf.data.parts import Parts
+from semivit_tf.one_line import one_line
 
 _NAMES = {
     "train": ("train",),
@@ -107,9 +108,8 @@ def _list_classes(root, part, classes=None):
         found = [name for name in found if name not in taken]
     unknown = [name for name in found if classes is not None and name not in classes]
     if unknown:
-        raise ValueError(
-            f"{folder} has folders of classes that train/ lacks: {', '.join(unknown)}"
-        )
+        names = ", ".join(map(one_line, unknown))
+        raise ValueError(f"{folder} has folders of classes that train/ lacks: {names}")
     classes = found if classes is None else classes
     number = {name: place for place, name in enumerate(classes)}
     paths, labels, others = [], [], []

@@ -1,8 +1,10 @@
 """IDX files, as of the MNIST family: `<part>-images-idx3-ubyte`, or `.gz`."""
 
 import gzip
+import math
 import pathlib
 import struct
+import zlib
 
 import numpy as np
 
@@ -16,7 +18,7 @@ def read_idx(path):
         opened = gzip.open(path) if path.suffix == ".gz" else path.open("rb")
         with opened as file:
             content = file.read()
-    except (EOFError, gzip.BadGzipFile) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"{path} is broken: {error}") from error
     if len(content) < 4 or content[:3] != b"\x00\x00\x08":
         raise ValueError(
@@ -29,7 +31,7 @@ def read_idx(path):
         else ()
     )
     body = content[4 + 4 * axes :]
-    if not shape or len(body) != int(np.prod(shape, dtype=np.int64)):
+    if not shape or len(body) != math.prod(shape):
         raise ValueError(
             f"{path} should hold an array of shape {shape}. Received: {len(body)} bytes"
         )

@@ -11,8 +11,6 @@ import dataclasses
 import hashlib
 import math
 import os
-import zipfile
-import zlib
 
 import numpy as np
 import tensorflow as tf
@@ -26,30 +24,15 @@ from semivit_tf.data.duplicates import (
     make_thumbnails,
 )
 from semivit_tf.data.image_faults import jpeg_orientation
+from semivit_tf.data.npz_arrays import read_npz_arrays
 from semivit_tf.data.read_image import read_image, reader_of
 from semivit_tf.whole_file import whole_path
 
 DIGEST_SIZE = 16
 _FORMAT = "semivit_tf image scan 2"
 _CHUNK_IMAGES, _CHUNK_BYTES = 64, 2**22
-# What damaged archives make `zipfile` and NumPy raise.
-_NOT_A_SCAN = (
-    AttributeError,
-    EOFError,
-    KeyError,
-    MemoryError,
-    OSError,
-    OverflowError,
-    RecursionError,
-    RuntimeError,  # and NotImplementedError
-    SyntaxError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-# The type of each field, and its shape for one image.
-_FIELDS = {
+# The arrays of a scan of N images: their types, and their shapes after N.
+_ARRAYS = {
     "heights": ("int32", ()),
     "widths": ("int32", ()),
     "orientations": ("uint8", ()),
@@ -103,23 +86,6 @@ class ImageScan:
             np.savez(file, format=np.array(_FORMAT), **vars(self))
 
     @classmethod
-    def _of(cls, fields):
-        """Returns the scan of what `save` wrote as arrays."""
-        if fields.pop("format") != _FORMAT:
-            raise KeyError("format")
-        reasons = tuple(fields.pop("reasons").tolist())
-        limit = int(fields.pop("max_pixels"))
-        count = len(fields["heights"])
-        for name, (dtype, shape) in _FIELDS.items():
-            field = fields[name]
-            if field.dtype != dtype or field.shape != (count, *shape):
-                raise TypeError(name)
-        numbers = fields["reason_numbers"]
-        if count and not 0 <= numbers.min() <= numbers.max() < len(reasons):
-            raise ValueError("reason_numbers")
-        return cls(**fields, reasons=reasons, max_pixels=limit)
-
-    @classmethod
     def load(cls, path, source=None):
         """Reads what `save` wrote.
 
@@ -131,15 +97,12 @@ class ImageScan:
         Raises:
             ValueError: If the file is not a scan, or one of other images.
         """
-        with open(path, "rb") as file:
-            try:
-                with np.load(file, allow_pickle=False) as arrays:
-                    scan = cls._of(dict(arrays))
-            except _NOT_A_SCAN as error:
-                raise ValueError(
-                    "`path` should be a file that `ImageScan.save` wrote. "
-                    f"Received: {path}"
-                ) from error
+        try:
+            scan = _understood(read_npz_arrays(path))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"`path` should be a file that `ImageScan.save` wrote. Received: {path}"
+            ) from error
         if source is not None:
             if len(scan) != len(source):
                 raise ValueError(
@@ -152,6 +115,28 @@ class ImageScan:
                     "Received: a scan of other images"
                 )
         return scan
+
+
+def _understood(arrays):
+    """Returns the `ImageScan` in the arrays of a file.
+
+    Raises:
+        KeyError, TypeError, ValueError: If they are not those of a scan.
+    """
+    if arrays.pop("format") != _FORMAT:
+        raise ValueError("another format")
+    limit, reasons = int(arrays.pop("max_pixels")), tuple(arrays.pop("reasons"))
+    scan = ImageScan(**arrays, reasons=tuple(map(str, reasons)), max_pixels=limit)
+    for name, (kind, shape) in _ARRAYS.items():
+        array = arrays[name]
+        if array.dtype != kind or array.shape != (len(scan), *shape):
+            raise ValueError(f"{name} is {array.dtype} {array.shape}")
+    numbers, upright = scan.reason_numbers, scan.orientations
+    if len(scan) and not 0 <= numbers.min() <= numbers.max() < len(reasons):
+        raise ValueError("a reason is missing")
+    if len(scan) and not 1 <= upright.min() <= upright.max() <= 8:
+        raise ValueError("an orientation is none")
+    return scan
 
 
 def scan(source, progress=None, threads=None, max_pixels=MAX_PIXELS):

@@ -5,23 +5,22 @@ same with `test`, `val` and `unlabeled`. Only the training images are required.
 """
 
 import pathlib
-import zipfile
 
 import numpy as np
 
 from semivit_tf.data.array_source import ArraySource
+from semivit_tf.data.npz_arrays import read_npz_arrays
 from semivit_tf.data.parts import Parts
+
+_MOST = 2**31  # classes that a label can number
+_FEW = 1000  # classes that may be numbered by few images
 
 
 def load_npz(data_dir, class_names=None):
     """Returns the `Parts` of an `.npz` file."""
     if data_dir is None or not pathlib.Path(data_dir).is_file():
         raise ValueError(f"`data_dir` should be an .npz file. Received: {data_dir!r}")
-    try:
-        with np.load(data_dir, allow_pickle=False) as file:
-            arrays = dict(file)
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{data_dir} cannot be read as .npz: {error}") from error
+    arrays = read_npz_arrays(data_dir)
 
     def images(part):
         for name in (f"x_{part}", f"{part}_images"):
@@ -39,6 +38,11 @@ def load_npz(data_dir, class_names=None):
                         f"{data_dir}: {name} should be {count} whole numbers, one for "
                         "each image, or -1 where the class is not known. Received: "
                         f"{found.dtype} {found.shape}"
+                    )
+                if count and not -1 <= int(found.min()) <= int(found.max()) < _MOST:
+                    raise ValueError(
+                        f"{data_dir}: {name} should be -1 or the number of a class. "
+                        f"Received: {found.min()} to {found.max()}"
                     )
                 return found.reshape(-1).astype("int64")
         return np.full(count, -1)
@@ -61,6 +65,11 @@ def load_npz(data_dir, class_names=None):
         pixels.append(found)
     if class_names is None:
         highest = max(int(array.max(initial=-1)) for array in kinds)
+        if highest >= max(_FEW, sum(map(len, kinds))):
+            raise ValueError(
+                f"{data_dir}: labels should number classes. Received: {highest} with "
+                "fewer images and no class names"
+            )
         class_names = [str(number) for number in range(highest + 1)]
     train = ArraySource(np.concatenate(pixels), np.concatenate(kinds), class_names)
     test = images("test")

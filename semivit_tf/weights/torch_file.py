@@ -129,7 +129,8 @@ def read_legacy(file):
     """Returns what was saved in an open legacy file; tensors are `StoredArray`."""
     end = file.seek(0, os.SEEK_END)
     file.seek(0)
-    stream = io.BytesIO(file.read(LARGEST_PICKLE))
+    # `read` allocates what it is asked for, whatever is there.
+    stream = io.BytesIO(file.read(min(LARGEST_PICKLE, end)))
     plain = PickleMachine({})
     magic, version, system = (plain.read(stream) for _ in range(3))
     if (magic, version) != (MAGIC, 1001):
