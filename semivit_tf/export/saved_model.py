@@ -60,15 +60,8 @@ def export_saved_model(
     network, served_weights = _network(model, weights)
     shape = tuple(network.image_shape)
     class_names = _class_names(network, shape, class_names)
-    served = ServedClassifier(
-        network,
-        shape,
-        class_names,
-        top_k,
-        central_share,
-        max_pixels,
-        tolerate_bad_images,
-    )
+    loading = central_share, max_pixels, tolerate_bad_images
+    served = ServedClassifier(network, shape, class_names, top_k, *loading)
     with tempfile.TemporaryDirectory() as assets, whole_folder(target) as folder:
         written = _write_assets(
             pathlib.Path(assets), class_names, shape, served_weights, central_share
