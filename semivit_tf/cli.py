@@ -138,18 +138,24 @@ def main(argv=None):
     """
     with stops_on_signals():
         try:
-            try:
-                return _answer(list(sys.argv if argv is None else argv))
-            finally:
-                gc.collect()  # ends thread pools before Python shuts threads down
-        except InputError as error:
-            print(f"semivit_tf: {one_line(error)}", file=sys.stderr)
-            return 2
+            return _answer_or_refuse(list(sys.argv if argv is None else argv))
         except KeyboardInterrupt as stop:
             print("\nStopped. The same command continues.", file=sys.stderr)
             return 128 + getattr(stop, "number", signal.SIGINT)
         finally:
             _flush_output()
+
+
+def _answer_or_refuse(argv):
+    try:
+        return _answer(argv)
+    except InputError as error:
+        print(f"semivit_tf: {one_line(error)}", file=sys.stderr)
+        return 2
+    finally:
+        # Ends thread pools before Python shuts threads down; after the error, whose
+        # frames hold them.
+        gc.collect()
 
 
 def _answer(argv):

@@ -137,7 +137,7 @@ def check(run, stage):
     limit = run.config.data.max_pixels
     sources = _sources(parts)
     if folder.done and folder.summary().get("max_pixels") == limit:
-        earlier = [_earlier_scan(folder, *source) for source in sources.items()]
+        earlier = [_earlier_scan(folder, *of, limit) for of in sources.items()]
         if all(scan is not None for scan in earlier):
             run.say(f"{stage.name}: done before")
             return parts
