@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 # In processes of their own: TensorFlow keeps the memory of what it has compiled.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --durations=5
+PYTEST := $(BIN)/python -m pytest -n 2 --durations=5 --dist loadfile
 
 # Rooms whose tests have processes apart from those of all others.
 APART := tests/methods/ tests/stages/ tests/training/ tests/__pycache__/

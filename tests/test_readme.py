@@ -40,9 +40,9 @@ def test_the_script_of_the_readme_runs(tmp_path, monkeypatch):
 
 
 def code(document):
-    """Returns the first block of Python of a document."""
+    """Returns the last block of Python of a document."""
     text = (ROOT / "docs" / document).read_text(encoding="utf-8")
-    return re.search(r"```python\n(.*?)```", text, re.S)[1]
+    return re.findall(r"^```python\n(.*?)^```", text, re.S | re.M)[-1]
 
 
 def test_rand_augment_is_called_as_shown():

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from semivit_tf.methods.micro_batches import cut, sums_and_rows
 from semivit_tf.methods.replicated_fit import ReplicatedFit
 from semivit_tf.methods.term_means import TermMeans
 
@@ -137,14 +138,7 @@ class Method(ReplicatedFit):
     def train_step(self, batch):
         prepared = self.prepare(batch)
         variables = self.trainable_variables
-        gradients, terms = None, []
-        for number in range(self.batch_parts):
-            # In turn: TensorFlow would run them at once and hold all activations.
-            with tf.control_dependencies(tf.nest.flatten(gradients or [])):
-                part = self.micro_batch(prepared, number)
-                added, found = self.gradients_of(part, variables)
-            terms.append(found)
-            gradients = added if gradients is None else add_gradients(gradients, added)
+        gradients, terms = self.gradients_in_turn(prepared, variables)
         # Report before the update, while the weights are still finite.
         logs = self.report(*terms, finite=self._is_finite())
         gradients = self.change_gradients(gradients, variables)
@@ -154,21 +148,22 @@ class Method(ReplicatedFit):
         self.after_update(updated)
         return logs
 
-    def micro_batch(self, batch, number):
-        """Returns one of the equal micro-batches of a replica's batch."""
+    def gradients_in_turn(self, prepared, variables):
+        """Returns the gradients of a batch, and the terms of each micro-batch."""
         if self.batch_parts == 1:
-            return batch
-
-        def part(tensor):
-            size, rest = divmod(tensor.shape[0], self.batch_parts)
-            if rest:
-                raise ValueError(
-                    "`batch_parts` should divide a replica's batch of "
-                    f"{tensor.shape[0]}. Received: batch_parts={self.batch_parts}"
-                )
-            return tensor[number * size : (number + 1) * size]
-
-        return tf.nest.map_structure(part, batch)
+            gradients, terms = self.gradients_of(prepared, variables)
+            return gradients, [terms]
+        gradients, rows = sums_and_rows(
+            lambda part: self.gradients_of(part, variables),
+            cut(prepared, self.batch_parts),
+            self.batch_parts,
+            unrolled=self._has_replicas(),
+        )
+        terms = [
+            tf.nest.map_structure(lambda row, number=number: row[number], rows)
+            for number in range(self.batch_parts)
+        ]
+        return gradients, terms
 
     def by_micro_batches(self, function, batch):
         """Applies a function to each micro-batch and joins the results.
@@ -177,11 +172,19 @@ class Method(ReplicatedFit):
             function: From a part of the batch to a tensor of as many rows.
             batch: A nest of tensors whose first axis counts images.
         """
-        found = []
-        for number in range(self.batch_parts):
-            with tf.control_dependencies(found):
-                found.append(function(self.micro_batch(batch, number)))
-        return found[0] if len(found) == 1 else tf.concat(found, axis=0)
+        parts = self.batch_parts
+        if parts == 1:
+            return function(batch)
+        _, rows = sums_and_rows(
+            lambda part: ([], function(part)),
+            cut(batch, parts),
+            parts,
+            unrolled=self._has_replicas(),
+        )
+        return tf.reshape(rows, (-1, *rows.shape[2:]))
+
+    def _has_replicas(self):
+        return tf.distribute.get_strategy().num_replicas_in_sync > 1
 
     def gradients_of(self, prepared, variables):
         """Returns what a micro-batch adds to the gradients, and its terms."""
@@ -193,7 +196,8 @@ class Method(ReplicatedFit):
             # The optimizer sums over replicas, so each gives its share of the mean.
             scaled = self.optimizer.scale_loss(loss / shares)
         gradients = tape.gradient(scaled, variables)
-        return gradients, {"loss": (loss, 1.0), **terms}
+        terms = {"loss": (loss, 1.0), **terms}
+        return gradients, tf.nest.map_structure(tf.convert_to_tensor, terms)
 
     def report(self, *parts, finite=True):
         """Adds terms to the running means and returns the means; see `TermMeans`."""
@@ -206,11 +210,3 @@ class Method(ReplicatedFit):
         """
         first = self.trainable_variables[0]
         return self._means.loss_is_finite & tf.reduce_all(tf.math.is_finite(first))
-
-
-def add_gradients(ones, others):
-    """Returns the sums of gradients of the same variables; some have none."""
-    return [
-        one if other is None else one + other
-        for one, other in zip(ones, others, strict=True)
-    ]

@@ -109,9 +109,9 @@ def test_files_are_decoded_once_for_all_crops(monkeypatch):
     opened = []
 
     class Counted(module.OpenImage):
-        def __init__(self, contents):
+        def __init__(self, contents, *limits):
             opened.append(contents)
-            super().__init__(contents)
+            super().__init__(contents, *limits)
 
         def window(self, box, halvings):
             opened.append("window")
