@@ -109,6 +109,7 @@ def export(run, stage):
         else:
             return path
         run.say(f"{path}: {changed} changed since it was exported: exported again")
+    run.seed_stage(stage)  # random states of layers are served, too
     network = run.classifier(name=served.network if served.stage else "student")
     served.load(run, network)
     export_saved_model(
