@@ -6,7 +6,7 @@ import sys
 
 from tests.stages.runs import ROOT
 
-SEEDS = 20  # damages of each folder; experiments/damage.py has more of them
+SEEDS = 8  # damages of each folder; experiments/damage.py has more of them
 
 
 def test_a_run_in_a_damaged_folder_ends_as_it_should_or_in_one_line(tmp_path):
