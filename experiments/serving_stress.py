@@ -33,6 +33,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
 from semivit_tf import Classifier, ViT, export_saved_model
 from semivit_tf.augment.central_view import central_view
 from semivit_tf.augment.decoding import decode
