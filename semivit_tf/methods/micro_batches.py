@@ -1,7 +1,8 @@
 """The micro-batches of a batch, worked on in turn.
 
-A loop of the graph holds one micro-batch at a time, and is traced once however many
-there are. Unrolled, sixteen would take more memory for their graph than they save.
+A loop of the graph holds one micro-batch at a time, and its graph does not grow with
+their number. Unrolled, their graph takes much of what they save of activations, and XLA
+works on all of them at once: see `experiments/benchmarks/micro_batches.py`.
 """
 
 import tensorflow as tf

@@ -113,6 +113,27 @@ def test_a_model_saved_before_methods_had_parts_can_be_loaded():
     assert again.mixing.cutmix_probability == 0.2
 
 
+@pytest.mark.parametrize("parts", [2, 4])
+def test_micro_batches_are_traced_twice_however_many_there_are(parts):
+    """The first by itself, and the loop over the others; labels the same way."""
+    traced = {"labeled": 0, "learned": 0}
+
+    class Counted(SemiSupervised):
+        def label(self, images):
+            traced["labeled"] += 1
+            return super().label(images)
+
+        def objective(self, prepared):
+            traced["learned"] += 1
+            return super().objective(prepared)
+
+    model = Counted(small_vit(), 3)
+    model.compile(keras.optimizers.SGD(0.1), batch_parts=parts, jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
+    tf.function(model.train_step).get_concrete_function(semi_batch(4, 12))
+    assert traced == {"labeled": 2, "learned": 2}
+
+
 def test_fit_again_and_again_traces_once(mirrored):
     """With a callback of the same momentum, on replicas too."""
     from semivit_tf.methods.ema_teacher import EMATeacher
