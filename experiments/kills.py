@@ -24,19 +24,13 @@ import tempfile
 import threading
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from semivit_tf.config.run import STAGES
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 COMMAND = "python experiments/kills.py"
 RESULT = ROOT / "experiments" / "results" / "kills.json"
-STAGES = (
-    "check",
-    "pretrain",
-    "probe",
-    "finetune",
-    "semi_finetune",
-    "evaluate",
-    "export",
-)
 FLAGS = """
 --labels_per_class=2 --validation_per_class=1 --backbone=vit --patch_size=4 --width=16
 --depth=2 --heads=2 --pretrain_epochs=24 --pretrain_warmup_epochs=0

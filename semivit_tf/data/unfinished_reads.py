@@ -2,8 +2,7 @@
 
 An error of TensorFlow says which operation failed, but not for which image. So streams
 note in Python which images they begin to read and which they have finished; after an
-error, those that were never finished are looked at again. Two notes for each call cost
-about 0.05 ms.
+error, those that were never finished are looked at again.
 """
 
 import itertools

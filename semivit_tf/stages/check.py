@@ -141,7 +141,10 @@ def check(run, stage):
         if all(scan is not None for scan in earlier):
             run.say(f"{stage.name}: done before")
             return parts
-        run.say(f"{stage.name}: what was found before cannot be read: checked again")
+        run.say(
+            f"{stage.name}: what was found before is damaged or of other images: "
+            "checked again"
+        )
     scans = {name: _scan(run, stage, name, source) for name, source in sources.items()}
     report = check_report(
         np.concatenate([source.labels for source in sources.values()]),

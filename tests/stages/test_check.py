@@ -180,7 +180,7 @@ def test_a_damaged_scan_is_made_again(tmp_path, capsys):
     file.write_bytes(whole[:-20] + b"damaged")
     capsys.readouterr()
     assert main(flags) == 0
-    said = "check: what was found before cannot be read: checked again"
+    said = "check: what was found before is damaged or of other images: checked again"
     assert said in capsys.readouterr().out
     assert ImageScan.load(file).readable.all()
     assert main(flags) == 0
