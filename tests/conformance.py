@@ -5,6 +5,7 @@ the package that belongs here is missing.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import keras
@@ -51,9 +52,14 @@ class Row:
     inputs: tuple
     batch: object = None
 
-    @property
+    @functools.cached_property
     def name(self):
         return type(self.build()).__name__
+
+
+def name(row):
+    """Returns the name of a row, for the names of tests."""
+    return row.name
 
 
 def noise(*shape):
