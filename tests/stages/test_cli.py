@@ -353,18 +353,3 @@ def test_a_batch_in_parts_learns_the_same(tmp_path):
         text = (folder / "finetune" / "metrics.jsonl").read_text()
         lines.append([json.loads(line)["loss"] for line in text.splitlines()])
     assert lines[1] == pytest.approx(lines[0], rel=1e-6) and len(set(lines[0])) == 3
-
-
-IN_PARTS = [f"--{stage}_batch_parts=2" for stage in ("pretrain", "finetune", "semi")]
-
-
-def test_mirrored_runs_all_stages_in_a_process_of_its_own(tmp_path):
-    flags = ("--strategy=mirrored", "--logical_cpus=2", "--validation_per_class=1")
-    command = [sys.executable, ROOT / "main.py", *TINY, *IN_PARTS, *flags]
-    command += ["--steps_per_execution=2", f"--workdir={tmp_path}"]
-    result = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "Traceback" not in result.stderr
-    results = json.loads((tmp_path / "evaluation.json").read_text())["results"]
-    assert len(results) == 6
-    lines = (tmp_path / "semi_finetune" / "metrics.jsonl").read_text().splitlines()
-    assert json.loads(lines[-1])["kept"] == 1.0

@@ -84,14 +84,8 @@ FIRST_STAGES = "--stages=pretrain,finetune"
 OF_FIRST_STAGES = [name for name in KEPT if name.startswith(("pretrain/", "finetune/"))]
 
 
-def test_the_same_seed_gives_the_same_bits(whole, tmp_path):
-    """In another process, that is; operations are deterministic."""
-    output, errors = start(tmp_path).communicate(timeout=300)
-    assert (tmp_path / "evaluation.json").exists(), output + errors
-    assert_same_bytes(whole, tmp_path, KEPT)
-
-
 def test_a_killed_and_a_stopped_run_end_like_the_uninterrupted_one(whole, tmp_path):
+    """So the same seed gives the same bits in other processes, too."""
     for stage, tens, ending in (
         ("pretrain", "0", signal.SIGKILL),
         ("semi_finetune", "0", signal.SIGTERM),

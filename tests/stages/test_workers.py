@@ -65,10 +65,20 @@ def end_both(processes, code=0):
     return [output for output, _ in answers]
 
 
-def run_as_replicas(folder, *flags):
-    command = [sys.executable, str(ROOT / "main.py"), *FLAGS, *flags]
-    command += ["--strategy=mirrored", "--logical_cpus=2", f"--workdir={folder}"]
-    subprocess.run(command, check=True, capture_output=True)
+IN_PARTS = [f"--{stage}_batch_parts=2" for stage in ("pretrain", "finetune", "semi")]
+
+
+@pytest.fixture(scope="module")
+def replicas(tmp_path_factory):
+    """All stages on two replicas of a process of its own, as users may have it."""
+    folder = tmp_path_factory.mktemp("runs") / "one"
+    command = [sys.executable, str(ROOT / "main.py"), *FLAGS, *IN_PARTS]
+    command += ["--strategy=mirrored", "--logical_cpus=2", "--steps_per_execution=2"]
+    command += [f"--workdir={folder}", "--stages=pretrain,finetune,semi_finetune"]
+    command[-1] += ",evaluate,export"
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "Traceback" not in result.stderr
+    return folder
 
 
 def lines_of(folder, stage="finetune"):
@@ -76,24 +86,29 @@ def lines_of(folder, stage="finetune"):
     return [json.loads(line) for line in lines]
 
 
-def assert_same_lines(folder, stage, steps):
-    """Compares all that is logged of the runs `one` and `two`, step by step."""
-    both = [lines_of(folder / name, stage) for name in ("one", "two")]
+def assert_same_lines(folders, stage, steps):
+    """Compares all that two runs have logged, step by step."""
+    both = [lines_of(folder, stage) for folder in folders]
     assert len(both[0]) == len(both[1]) == steps
     for one, two in zip(*both, strict=True):
         assert one == pytest.approx(two, rel=1e-5)
     assert both[0][0]["loss"] - both[0][-1]["loss"] > 1e-4
 
 
-def test_two_workers_go_through_all_stages_as_two_replicas_do(tmp_path):
+def test_mirrored_runs_all_stages_in_a_process_of_its_own(replicas):
+    results = json.loads((replicas / "evaluation.json").read_text())["results"]
+    assert len(results) == 6
+    assert lines_of(replicas, "semi_finetune")[-1]["kept"] == 1.0
+
+
+def test_two_workers_go_through_all_stages_as_two_replicas_do(replicas, tmp_path):
     """Each replica hides patches of its own, so one process has to have two."""
     stages = "--stages=check,pretrain,finetune,semi_finetune,evaluate,export"
-    first, second = end_both(start_both(tmp_path / "two", stages))
+    first, second = end_both(start_both(tmp_path, stages))
     assert "teacher" in first and second == ""  # only one speaks
-    assert (tmp_path / "two" / "export" / "1" / "saved_model.pb").exists()
-    run_as_replicas(tmp_path / "one", "--stages=pretrain,finetune")
-    assert_same_lines(tmp_path, "pretrain", 3)
-    assert_same_lines(tmp_path, "finetune", 6)
+    assert (tmp_path / "export" / "1" / "saved_model.pb").exists()
+    assert_same_lines((replicas, tmp_path), "pretrain", 3)
+    assert_same_lines((replicas, tmp_path), "finetune", 6)
 
 
 def test_two_workers_distil_and_finetune_as_one_device_does(tmp_path):
@@ -103,43 +118,47 @@ def test_two_workers_distil_and_finetune_as_one_device_does(tmp_path):
     both = start_both(tmp_path / "two", *flags)
     assert main(["main.py", *FLAGS, *flags, f"--workdir={tmp_path / 'one'}"]) == 0
     end_both(both)
-    assert_same_lines(tmp_path, "pretrain", 3)
-    assert_same_lines(tmp_path, "finetune", 6)
+    folders = tmp_path / "one", tmp_path / "two"
+    assert_same_lines(folders, "pretrain", 3)
+    assert_same_lines(folders, "finetune", 6)
 
 
-@pytest.mark.parametrize("killed", [0, 1])
-def test_an_ended_worker_ends_the_other_and_both_continue(tmp_path, killed):
-    """The chief, or the other."""
-    flags = ("--stages=finetune", "--finetune_epochs=60", "--checkpoint_steps=5")
-    processes = start_both(tmp_path, *flags)
-    checkpoints = tmp_path / "finetune" / "checkpoints"
-    while not list(checkpoints.glob("step-*")) and processes[0].poll() is None:
-        time.sleep(0.05)
-    processes[killed].kill()
-    started = time.monotonic()
-    other = processes[1 - killed]
-    output, errors = other.communicate(timeout=120)
-    processes[killed].communicate()
-    assert time.monotonic() - started < 60
-    assert other.returncode == 2, output + errors
-    assert "another worker of this run has ended" in errors.splitlines()[-1]
-    output, _ = end_both(start_both(tmp_path, *flags))
-    assert "continued at step" in output
-    assert len(lines_of(tmp_path)) == 60
+def test_workers_end_and_stop_together_and_continue(tmp_path):
+    """One of them is killed, and one is asked to stop: the chief, and the other."""
+    flags = ("--stages=finetune", "--finetune_epochs=240", "--checkpoint_steps=5")
+    flags += ("--finetune_minimum_learning_rate=0",)
 
+    def start_and_wait(known):
+        """Starts both; returns them once they have a checkpoint that is new."""
+        processes = start_both(tmp_path, *flags)
+        while processes[0].poll() is None and set(checkpoints()) <= known:
+            time.sleep(0.05)
+        return processes
 
-@pytest.mark.parametrize("asked", [0, 1])
-def test_a_worker_that_is_asked_to_stop_stops_all(tmp_path, asked):
-    """The chief, or the other."""
-    flags = ("--stages=finetune", "--finetune_epochs=400", "--checkpoint_seconds=900")
-    processes = start_both(tmp_path, *flags, "--finetune_minimum_learning_rate=0")
-    log = tmp_path / "finetune" / "metrics.jsonl"
-    while not log.exists() and processes[0].poll() is None:
-        time.sleep(0.05)
-    processes[asked].terminate()
-    end_both(processes, code=128 + signal.SIGTERM)
-    assert not (tmp_path / "finetune" / "DONE").exists()
-    assert len(list((tmp_path / "finetune" / "checkpoints").glob("step-*"))) == 1
+    def checkpoints():
+        return list((tmp_path / "finetune" / "checkpoints").glob("step-*"))
+
+    for killed in (0, 1):
+        processes = start_and_wait(set(checkpoints()))
+        processes[killed].kill()
+        started = time.monotonic()
+        output, errors = processes[1 - killed].communicate(timeout=120)
+        processes[killed].communicate()
+        assert time.monotonic() - started < 60
+        assert processes[1 - killed].returncode == 2, output + errors
+        assert "another worker of this run has ended" in errors.splitlines()[-1]
+    for asked in (0, 1):
+        processes = start_and_wait(set(checkpoints()))
+        processes[asked].terminate()
+        output, _ = end_both(processes, code=128 + signal.SIGTERM)
+        assert "continued at step" in output
+        assert not (tmp_path / "finetune" / "DONE").exists()
+    last = max(int(path.name.split("-")[1].split(".")[0]) for path in checkpoints())
+    assert 10 < last < 240  # each has gone on
+    epochs = [line["epoch"] for line in lines_of(tmp_path)]
+    assert epochs == list(range(1, len(epochs) + 1)) and len(epochs) >= last
+    end_both(start_both(tmp_path, *flags))
+    assert len(lines_of(tmp_path)) == 240
 
 
 @pytest.mark.parametrize("others", [["--finetune_epochs=5"], ["--workdir={other}"]])
