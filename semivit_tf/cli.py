@@ -20,12 +20,14 @@ from semivit_tf.stop_signals import finishing_first, stops_on_signals
 _USAGE = """\
 semivit_tf: from images and few labels to a served Semi-ViT.
 
-  python main.py --flagfile=experiments/quickstart.flags
+  python main.py --data_dir=photos
   python main.py --flagfile=experiments/quickstart.flags --seed=1 --workdir=runs/seed1
 
 The same command on the same --workdir continues where it stopped. Later flags win, so
 put your own after the flagfile; --semi_threshold= takes a value of it back."""
 
+_GROUPS = ("data", "backbone", "run")  # the order of the main flags
+_OWN_FLAGS = ("flagfile", "help", "helpfull")  # those that are no settings
 _DEFINE = {
     bool: flags.DEFINE_bool,
     int: flags.DEFINE_integer,
@@ -59,7 +61,8 @@ def define_flags():
     flags.DEFINE_string(
         "flagfile", "", "File with one flag a line.", flag_values=values
     )
-    flags.DEFINE_bool("help", False, "Show this help.", flag_values=values)
+    flags.DEFINE_bool("help", False, "Show the main flags.", flag_values=values)
+    flags.DEFINE_bool("helpfull", False, "Show all flags.", flag_values=values)
     for flag, (_, group, field) in Config.fields().items():
         kind, optional = group.types()[field.name]
         text = field.metadata["help"]
@@ -71,11 +74,15 @@ def define_flags():
     return values
 
 
-def help_text():
-    """Returns the usage and all flags, a method's own under the method."""
-    lines, title = [_USAGE], None
-    for flag, (name, group, field) in Config.fields().items():
-        if title != group:
+def help_text(full):
+    """Returns the usage and the main flags, or all, a method's under the method."""
+    lines, title = [_USAGE, *([] if full else [""])], None
+    shown = Config.fields()
+    if not full:
+        main = {flag: of for flag, of in shown.items() if of[2].metadata["first"]}
+        shown = dict(sorted(main.items(), key=lambda item: _GROUPS.index(item[1][0])))
+    for flag, (name, group, field) in shown.items():
+        if full and title != group:
             title = group
             text = group.__doc__.strip().splitlines()[0]
             method = getattr(group, "name", "")
@@ -90,23 +97,25 @@ def help_text():
         lines += textwrap.wrap(
             text, 80, initial_indent=" " * 6, subsequent_indent=" " * 6
         )
+    if not full:
+        lines += ["", "All flags: --helpfull"]
     return "\n".join(lines)
 
 
 def parse(argv):
-    """Returns the `Config` of a command line, or None when help is asked for."""
+    """Returns the `Config` of a command line, or the text of the help it asks for."""
     values = define_flags()
     try:
         rest = values(argv)
     except flags.Error as error:
         raise InputError(" ".join(str(error).split())) from error
-    if values.help:
-        return None
+    if values.help or values.helpfull:
+        return help_text(values.helpfull)
     if rest[1:]:
         raise InputError(f"Arguments should start with --. Received: {rest[1:]}")
     settings = values.flag_values_dict()
     return Config.from_flags(
-        {name: settings[name] for name in settings if name not in ("flagfile", "help")}
+        {name: settings[name] for name in settings if name not in _OWN_FLAGS}
     )
 
 
@@ -160,9 +169,9 @@ def _answer_or_refuse(argv):
 
 def _answer(argv):
     config = parse(argv)
-    if config is None:
+    if isinstance(config, str):
         with contextlib.suppress(BrokenPipeError):  # as of `--help | head`
-            print(help_text(), flush=True)
+            print(config, flush=True)
         return 0
     with finishing_first():  # an import that is broken off may go on unnoticed
         pipeline = _import_pipeline()

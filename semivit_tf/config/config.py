@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
+import pathlib
 
 from semivit_tf.config.finetune import FinetuneConfig
 from semivit_tf.config.method_settings import MethodSettings
+from semivit_tf.config.presets import PUBLISHED
 from semivit_tf.config.pretrain import PRETRAIN_METHODS, PretrainConfig
-from semivit_tf.config.run import RunConfig
+from semivit_tf.config.run import STAGES, RunConfig
 from semivit_tf.config.semi import SEMI_METHODS, SemiFinetuneConfig
 from semivit_tf.config.settings import InputError
 from semivit_tf.config.task import BackboneConfig, DataConfig
@@ -40,16 +42,32 @@ class Config:
             method = methods[getattr(self, stage).method]
             if getattr(self, name) is None:
                 object.__setattr__(self, name, method())
+        object.__setattr__(self, "run", self._run_of_this())
         self._check_foreign_network()
+
+    def _run_of_this(self):
+        """Returns the settings of the run, with its stages and its folder."""
+        found = {}
+        if self.run.stages is None:
+            left_out = {"probe"}
+            if self.backbone and self.backbone.init_from:
+                left_out.add("pretrain")  # there are features already
+            names = [name for name in STAGES if name not in left_out]
+            found["stages"] = ",".join(names)
+        if self.run.workdir is None:
+            name = pathlib.PurePath(self.data.data_dir or self.data.dataset).stem
+            found["workdir"] = f"runs/{name.replace(':', '_') or 'here'}"
+        return self.run.with_values(**found)
 
     def _check_foreign_network(self):
         """Refuses settings that a network from outside cannot follow."""
         name = self.backbone.backbone if self.backbone else ""
+        published = self.run.preset == PUBLISHED
         needed = [
             f"--{group.flag(field)}={value}"
             for group in (self.finetune, self.semi)
             for field, value in (("drop_path", 0), ("layer_decay", 1))
-            if getattr(group, field) != value
+            if getattr(group, field) != value and (published or field in group.said)
         ]
         if ":" in name and needed:
             raise InputError(
@@ -87,14 +105,19 @@ class Config:
         return found
 
     def flags(self, identity_only=False):
-        """Returns a flat dict of flag name to value; None where a method has it not."""
-        return {
-            flag: getattr(getattr(self, name), field.name)
-            if isinstance(getattr(self, name), owner)
-            else None
-            for flag, (name, owner, field) in self.fields().items()
-            if field.metadata["identity"] or not identity_only
-        }
+        """Returns a flat dict of flag name to value.
+
+        None: a method has no such setting, or it was not said and will be derived.
+        """
+        found = {}
+        for flag, (name, owner, field) in self.fields().items():
+            if field.metadata["identity"] or not identity_only:
+                group = getattr(self, name)
+                has = isinstance(group, owner)
+                said = has and field.name in group.said
+                told = has and (said or not field.metadata["derived"])
+                found[flag] = getattr(group, field.name) if told else None
+        return found
 
     @classmethod
     def from_flags(cls, values):
@@ -133,14 +156,19 @@ def described_default(name, field):
         name: String, the attribute of `Config` that the field belongs to.
         field: Dataclass field.
     """
-    if name not in METHODS:
-        return field.default
+    text = field.default
     usual = field.metadata["usual"]
-    texts = [] if usual is None else [str(usual)]
-    for method in METHODS[name][1].values():
-        if method.default(field) != usual:
-            texts.append(f"{method.name}: {method.default(field)}")
-    return "; ".join(texts) or None
+    if name in METHODS:
+        texts = [] if usual is None else [str(usual)]
+        for method in METHODS[name][1].values():
+            if method.default(field) != usual:
+                texts.append(f"{method.name}: {method.default(field)}")
+        text = "; ".join(texts) or None
+    elif usual is not None:
+        text = usual
+    if field.metadata["derived"] and text is not None:
+        return f"derived; published: {text}"
+    return text
 
 
 def _owner(group, field):

@@ -3,7 +3,7 @@
 import dataclasses
 
 from semivit_tf.config.settings import setting
-from semivit_tf.config.training import LabeledTrainingSettings, batch_size
+from semivit_tf.config.training import LabeledTrainingSettings, batch_size, published
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,9 +12,9 @@ class FinetuneConfig(LabeledTrainingSettings):
 
     prefix = "finetune_"
 
-    epochs: int = setting(100, "Passes over the labelled images.", low=1)
+    epochs: int | None = published(100, "Passes over the labelled images.", low=1)
     batch_size: int | None = batch_size("finetune", "Labelled images in a step")
-    layer_decay: float = setting(
+    layer_decay: float | None = published(
         0.65, "Learning rate of a layer over that of the next.", low=1e-3, high=1.0
     )
     ema_momentum: float | None = setting(
@@ -25,5 +25,5 @@ class FinetuneConfig(LabeledTrainingSettings):
         high=1.0,
     )
     label_smoothing: float = setting(0.1, "Label smoothing.", low=0.0)
-    mixup_alpha: float = setting(0.8, "Mixup strength; 0 is off.", low=0.0)
-    cutmix_alpha: float = setting(1.0, "Cutmix strength; 0 is off.", low=0.0)
+    mixup_alpha: float | None = published(0.8, "Mixup strength; 0 is off.", low=0.0)
+    cutmix_alpha: float | None = published(1.0, "Cutmix strength; 0 is off.", low=0.0)

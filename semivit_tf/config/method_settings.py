@@ -28,14 +28,13 @@ class MethodSettings(Settings):
     name = ""
     defaults = {}
 
-    def __post_init__(self):
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if not self._has(field):
-                self._refuse(field, value)
-            elif value is None:
-                object.__setattr__(self, field.name, self.default(field))
-        super().__post_init__()
+    def _check(self, field, value):
+        if not self._has(field):
+            self._refuse(field, value)
+        super()._check(field, value)
+
+    def usual(self, field):
+        return self.default(field) if self._has(field) else None
 
     @classmethod
     def default(cls, field):

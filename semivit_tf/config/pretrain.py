@@ -4,7 +4,7 @@ import dataclasses
 
 from semivit_tf.config.method_settings import MethodSettings, method_setting
 from semivit_tf.config.settings import setting
-from semivit_tf.config.training import TrainingSettings, batch_size
+from semivit_tf.config.training import TrainingSettings, batch_size, published
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,11 +26,13 @@ class MAESettings(MethodSettings):
         0.75, "Share of patches hidden.", low=0.0, high=1.0
     )
     decoder_width: int | None = method_setting(
-        512, "Channels of a decoder token.", low=1
+        512, "Channels of a decoder token.", low=1, derived=True
     )
-    decoder_depth: int | None = method_setting(8, "Blocks of the decoder.", low=1)
+    decoder_depth: int | None = method_setting(
+        8, "Blocks of the decoder.", low=1, derived=True
+    )
     decoder_heads: int | None = method_setting(
-        16, "Attention heads of the decoder.", low=1
+        16, "Attention heads of the decoder.", low=1, derived=True
     )
     normalize_targets: bool | None = method_setting(
         True, "Normalise each target patch."
@@ -137,11 +139,11 @@ class PretrainConfig(TrainingSettings):
     method: str = setting(
         "mae", "Pre-training method.", choices=tuple(PRETRAIN_METHODS)
     )
-    epochs: int | None = setting(
+    epochs: int | None = published(
         None, _of_each_method("epochs", "Passes over all training images."), low=1
     )
     batch_size: int | None = batch_size("pretrain", "Images in a step")
-    base_learning_rate: float | None = setting(
+    base_learning_rate: float | None = published(
         None,
         _of_each_method("base_learning_rate", "Peak learning rate for a batch of 256."),
         low=0.0,
@@ -151,7 +153,7 @@ class PretrainConfig(TrainingSettings):
         _of_each_method("minimum_learning_rate", "Learning rate at the end."),
         low=0.0,
     )
-    warmup_epochs: float | None = setting(
+    warmup_epochs: float | None = published(
         None, _of_each_method("warmup_epochs", "Epochs of linear warm-up."), low=0.0
     )
     weight_decay: float | None = setting(
@@ -173,10 +175,8 @@ class PretrainConfig(TrainingSettings):
         high=1.0,
     )
 
-    def __post_init__(self):
+    def usual(self, field):
         # A method that is unknown is refused by the check of the settings.
         method = PRETRAIN_METHODS.get(self.method)
-        for name, value in (method.training if method else {}).items():
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, value)
-        super().__post_init__()
+        of_method = method.training if method else {}
+        return of_method.get(field.name, super().usual(field))

@@ -1,7 +1,9 @@
 """Settings of a run as a whole."""
 
 import dataclasses
+import re
 
+from semivit_tf.config.presets import PRESETS
 from semivit_tf.config.settings import InputError, Settings, setting
 
 STAGES = (
@@ -19,20 +21,39 @@ STAGES = (
 class RunConfig(Settings):
     """Where the run is kept and how it is carried out."""
 
-    workdir: str | None = setting(None, "Folder of the run; needed.", identity=False)
-    stages: str = setting(
-        ",".join(name for name in STAGES if name != "probe"),
-        f"Stages to run, of {','.join(STAGES)}, in this order.",
+    workdir: str | None = setting(
+        None,
+        "Folder of the run; default: in runs, named as the data.",
         identity=False,
+        first=True,
+    )
+    preset: str = setting(
+        "balanced",
+        "How much work, and which rates, where nothing is said: what fits the images "
+        "and labels at hand, or published values for a million images.",
+        choices=PRESETS,
+        first=True,
+    )
+    stages: str | None = setting(
+        None,
+        f"Stages to run, of {','.join(STAGES)}, in this order; default: all but probe, "
+        "and with --init_from without pretrain.",
+        identity=False,
+        first=True,
     )
     plan: bool = setting(
         False,
         "Only say how long the stages would take and what they need, after a few steps "
         "of each.",
         identity=False,
+        first=True,
     )
     seed: int = setting(
-        0, "Seed of split, order, augmentation and weights.", low=0, high=2**63 - 1
+        0,
+        "Seed of split, order, augmentation and weights.",
+        low=0,
+        high=2**63 - 1,
+        first=True,
     )
     strategy: str = setting(
         "none",
@@ -67,6 +88,13 @@ class RunConfig(Settings):
         "on one CPU or GPU, but on a CPU not a wide ViT for which --semi_gated leaves "
         "images out. A TPU compiles all steps anyway.",
         choices=("auto", "on", "off"),
+    )
+    memory_limit: str | None = setting(
+        None,
+        "Memory that may be used, as in 8g; batches are cut into micro-batches to stay "
+        "below it. Default: what is free.",
+        identity=False,
+        first=True,
     )
     deterministic: bool = setting(
         False,
@@ -121,8 +149,24 @@ class RunConfig(Settings):
         """Returns the stages to run as a tuple."""
         return tuple(name.strip() for name in self.stages.split(",") if name.strip())
 
+    def memory_limit_bytes(self):
+        """Returns `memory_limit` as a number of bytes, or None."""
+        if self.memory_limit is None:
+            return None
+        found = re.fullmatch(r"(\d+(?:\.\d+)?) *([kmgt]?)b?", self.memory_limit.lower())
+        if not found:
+            raise InputError(
+                "--memory_limit should be a number and a unit, as in 8g. "
+                f"Received: {self.memory_limit!r}"
+            )
+        number, unit = found.groups()
+        return int(float(number) * 1000 ** " kmgt".index(unit or " "))
+
     def __post_init__(self):
         super().__post_init__()
+        self.memory_limit_bytes()
+        if self.stages is None:
+            return  # `Config` knows
         names = self.stage_names()
         unknown = [name for name in names if name not in STAGES]
         if unknown or not names:

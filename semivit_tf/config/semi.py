@@ -4,7 +4,7 @@ import dataclasses
 
 from semivit_tf.config.method_settings import MethodSettings, method_setting
 from semivit_tf.config.settings import setting
-from semivit_tf.config.training import LabeledTrainingSettings, batch_size
+from semivit_tf.config.training import LabeledTrainingSettings, batch_size, published
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +73,7 @@ class SemiMethodSettings(MethodSettings):
     ema_momentum: float | None = method_setting(
         0.999,
         "Momentum of the teacher; its memory is 1 / (1 - it).",
+        derived=True,
         low=0.0,
         high=1.0,
     )
@@ -137,9 +138,9 @@ class SemiFinetuneConfig(LabeledTrainingSettings):
     prefix = "semi_"
 
     method: str = setting("semi_vit", "Method.", choices=tuple(SEMI_METHODS))
-    epochs: int = setting(100, "Passes over the unlabelled images.", low=1)
+    epochs: int | None = published(100, "Passes over the unlabelled images.", low=1)
     batch_size: int | None = batch_size("semi", "Labelled images in a step")
-    base_learning_rate: float = setting(
+    base_learning_rate: float | None = published(
         1e-3, "Peak learning rate for 256 labelled images.", low=0.0
     )
     unlabeled_per_labeled: int = setting(

@@ -19,6 +19,8 @@ def setting(
     identity=True,
     usual=None,
     part=None,
+    derived=False,
+    first=False,
 ):
     """Makes a dataclass field that a flag can be made of.
 
@@ -30,8 +32,11 @@ def setting(
         high: Optional largest number allowed.
         identity: Whether a run with another value is another run. False for settings
             that change where or how a run goes on, but not its result.
-        usual: See `method_setting`; so is the next.
-        part: Optional tuple.
+        usual: The published value, for a default that is not the same everywhere.
+        part: See `method_setting`.
+        derived: Bool. Where nothing is said, the value follows from the images, the
+            network and the preset; `usual` is that of `--preset=published`.
+        first: Bool. Whether the short help shows it.
     """
     metadata = {
         "help": help,
@@ -41,18 +46,39 @@ def setting(
         "identity": identity,
         "usual": usual,
         "part": part,
+        "derived": derived,
+        "first": first,
     }
     return dataclasses.field(default=default, metadata=metadata)
 
 
 class Settings:
-    """The base of all groups of settings; `prefix` starts the names of its flags."""
+    """The base of all groups of settings; `prefix` starts the names of its flags.
+
+    What is not said has its usual value. `said` names the fields for which a value was
+    given.
+    """
 
     prefix = ""
 
     def __post_init__(self):
-        for field in dataclasses.fields(self):
+        fields = dataclasses.fields(self)
+        said = [f.name for f in fields if getattr(self, f.name) is not None]
+        object.__setattr__(self, "said", frozenset(said))
+        for field in fields:
+            if field.name not in said:
+                object.__setattr__(self, field.name, self.usual(field))
             self._check(field, getattr(self, field.name))
+
+    def with_values(self, **values):
+        """Returns a copy with other values, which count as not said."""
+        copy = dataclasses.replace(self, **values)
+        object.__setattr__(copy, "said", self.said)
+        return copy
+
+    def usual(self, field):
+        """Returns the value of a field for which none was given."""
+        return field.metadata["usual"]
 
     @classmethod
     def flag(cls, name):

@@ -1,6 +1,7 @@
 """Settings of the task: which images, how many labels, which network."""
 
 import dataclasses
+import pathlib
 
 from semivit_tf.config.settings import InputError, Settings, setting
 
@@ -12,17 +13,23 @@ _PREPARED = "tfds:"
 class DataConfig(Settings):
     """Which images, and which of their labels may be used."""
 
-    dataset: str = setting(
-        "digits", "Data set: digits, folder, csv, idx, npz, or tfds:<name>."
+    dataset: str | None = setting(
+        None,
+        "Data set: digits, folder, csv, idx, npz, or tfds:<name>; default: what "
+        "--data_dir is, digits without it.",
+        first=True,
     )
     data_dir: str | None = setting(
-        None, "Folder or file of a data set that is read from files."
+        None, "Folder or file of a data set that is read from files.", first=True
     )
     class_names: str | None = setting(
         None, "Names of the classes, with commas, for data that only number them."
     )
     labels_per_class: int | None = setting(
-        None, "Labelled training images in each class.", low=1
+        None,
+        "Labelled training images in each class; default: all that have labels.",
+        low=1,
+        first=True,
     )
     label_fraction: float | None = setting(
         None, "Instead: the labelled share of each class.", low=0.0, high=1.0
@@ -31,6 +38,7 @@ class DataConfig(Settings):
         0,
         "Further labelled images of each class, to compare and never to learn.",
         low=0,
+        first=True,
     )
     labeled_index: str | None = setting(
         None, "Published list of labelled images: CSV with a column Index."
@@ -66,6 +74,7 @@ class DataConfig(Settings):
         "Height and width that images are resized to; default: as they are, or 224 "
         "where they differ.",
         low=1,
+        first=True,
     )
     augmentation: str = setting("auto", "Family of views: auto, small, photo or none.")
     augmentation_strength: float = setting(
@@ -89,6 +98,15 @@ class DataConfig(Settings):
     strong_layer: str | None = setting(
         None, "Layer for the strong view: keras.RandAugment, keras_cv.AugMix ..."
     )
+
+    def usual(self, field):
+        if field.name != "dataset":
+            return super().usual(field)
+        if self.data_dir is None:
+            return "digits"
+        return {".csv": "csv", ".npz": "npz"}.get(
+            pathlib.PurePath(self.data_dir).suffix, "folder"
+        )
 
     def names_of_classes(self):
         """Returns the class names given as a list, or None."""
@@ -132,15 +150,20 @@ def whole_numbers(flag, text):
     return tuple(int(part) for part in parts)
 
 
+AUTO = "auto"  # the backbone that follows from images and device
+
+
 @dataclasses.dataclass(frozen=True)
 class BackboneConfig(Settings):
     """Which network turns images into features."""
 
     backbone: str = setting(
-        "vit",
+        AUTO,
         "vit, convnext, a published size such as vit_base_patch16 or convnext_tiny, "
         "keras_applications:<name>, such as keras_applications:ResNet50V2, or "
-        "keras_hub:<preset>, a name or a folder.",
+        "keras_hub:<preset>, a name or a folder; auto: a ViT that fits the images and "
+        "the device.",
+        first=True,
     )
     patch_size: int | None = setting(None, "ViT: pixels on a side of a patch.", low=1)
     width: int | None = setting(None, "ViT: channels of a token.", low=1)
@@ -177,6 +200,7 @@ class BackboneConfig(Settings):
         "File of weights that the first training stage starts from, or where nothing "
         "is trained, that are tested and served: .pth, .safetensors or .npz, as "
         "published.",
+        first=True,
     )
     init_network: str | None = setting(
         None,
@@ -200,6 +224,11 @@ class BackboneConfig(Settings):
         told = self.init_options()
         if told and self.init_from is None:
             raise InputError(f"--init_{next(iter(told))} needs --init_from")
+        if self.backbone == AUTO and self.init_from is not None:
+            raise InputError(
+                "--init_from needs --backbone, such as vit_base_patch16: the network "
+                "whose weights the file holds"
+            )
         needed = {
             "vit": ("patch_size", "width", "depth", "heads"),
             "convnext": ("depths", "widths"),

@@ -2,18 +2,21 @@
 
 import dataclasses
 
+from semivit_tf.config.presets import BATCH_SIZES, PUBLISHED_BATCH_SIZES
 from semivit_tf.config.settings import InputError, Settings, setting
 
-# The sizes of batches where nothing is said and there are as many images.
-BATCH_SIZES = {"pretrain": 256, "finetune": 128, "semi": 128}
+
+def published(value, help, **limits):
+    """Makes a field whose default is derived, or with `--preset=published` a value."""
+    return setting(None, help, usual=value, derived=True, **limits)
 
 
 def batch_size(stage, of_what):
     """Makes the field of a stage's batch size."""
     return setting(
         None,
-        f"{of_what}, over all replicas; default: {BATCH_SIZES[stage]}, or fewer if "
-        "there are fewer.",
+        f"{of_what}, over all replicas; default: {BATCH_SIZES[stage]}, published: "
+        f"{PUBLISHED_BATCH_SIZES[stage]}, or fewer if there are fewer.",
         low=1,
     )
 
@@ -24,25 +27,25 @@ class TrainingSettings(Settings):
 
     layer_decay = 1.0  # all layers learn alike where there is no such setting
 
-    epochs: int = setting(100, "Passes over the images.", low=1)
-    steps_per_epoch: int | None = setting(
+    epochs: int | None = published(100, "Passes over the images.", low=1)
+    steps_per_epoch: int | None = published(
         None,
         "Steps that count as an epoch, where two runs should have equal budgets; "
         "default: one pass over the images.",
         low=1,
     )
     batch_size: int | None = setting(None, "Images in a step.", low=1)
-    batch_parts: int = setting(
-        1,
+    batch_parts: int | None = setting(
+        None,
         "Micro-batches that a replica cuts its batch into, one after the other, to "
-        "save memory.",
+        "save memory; default: as few as fit into it.",
         low=1,
     )
-    base_learning_rate: float = setting(
+    base_learning_rate: float | None = published(
         5e-4, "Peak learning rate for a batch of 256.", low=0.0
     )
     minimum_learning_rate: float = setting(1e-6, "Learning rate at the end.", low=0.0)
-    warmup_epochs: float = setting(5.0, "Epochs of linear warm-up.", low=0.0)
+    warmup_epochs: float | None = published(5.0, "Epochs of linear warm-up.", low=0.0)
     weight_decay: float = setting(0.05, "Decoupled weight decay.", low=0.0)
     clip_norm: float | None = setting(
         None,
@@ -55,6 +58,9 @@ class TrainingSettings(Settings):
 
     def __post_init__(self):
         super().__post_init__()
+        if "warmup_epochs" not in self.said:
+            shorter = min(self.warmup_epochs, float(self.epochs))
+            object.__setattr__(self, "warmup_epochs", shorter)
         if self.warmup_epochs > self.epochs:
             raise InputError(
                 f"--{self.flag('warmup_epochs')} should be at most "
@@ -74,7 +80,9 @@ class LabeledTrainingSettings(TrainingSettings):
     erasing: float | None = setting(
         None, "How often a box is erased; default: --erasing.", low=0.0, high=1.0
     )
-    layer_decay: float = setting(
+    layer_decay: float | None = published(
         0.75, "Learning rate of a layer over that of the next.", low=1e-3, high=1.0
     )
-    drop_path: float = setting(0.1, "Drop path rate of the last block.", low=0.0)
+    drop_path: float | None = published(
+        0.1, "Drop path rate of the last block.", low=0.0
+    )

@@ -7,8 +7,9 @@ The limits are those of the published recipes, or what was given with
 import dataclasses
 import math
 
+from semivit_tf.config.presets import batch_sizes
 from semivit_tf.config.settings import InputError
-from semivit_tf.config.training import BATCH_SIZES
+from semivit_tf.stages.derived_settings import derived_settings
 from semivit_tf.stages.failures import input_errors
 from semivit_tf.training.distribution import check_batch_size
 
@@ -51,7 +52,7 @@ def fitting(most, available, replicas, parts):
 
 
 def settled_settings(stage, config, data, replicas):
-    """Returns the settings of a training stage with a batch size.
+    """Returns the settings of a training stage with all that was not said.
 
     Args:
         stage: `Stage`.
@@ -60,14 +61,16 @@ def settled_settings(stage, config, data, replicas):
         replicas: Integer.
     """
     settings = getattr(config, stage.settings)
-    if settings.batch_size is not None and not config.run.fit_batch_sizes:
-        return settings
-    available = min(
-        batch.available // batch.times for batch in stage.kind.batches(settings, data)
-    )
-    most = settings.batch_size or BATCH_SIZES[stage.settings]
-    size, parts = fitting(most, available, replicas, settings.batch_parts)
-    return dataclasses.replace(settings, batch_size=size, batch_parts=parts)
+    parts = settings.batch_parts or 1
+    size, batches = settings.batch_size, stage.kind.batches(settings, data)
+    if size is None or config.run.fit_batch_sizes:
+        available = min(batch.available // batch.times for batch in batches)
+        most = size or batch_sizes(config.run.preset)[stage.settings]
+        size, parts = fitting(most, available, replicas, parts)
+    settings = settings.with_values(batch_size=size, batch_parts=parts)
+    counted = batches[-1]  # an epoch is a pass over these
+    images = (counted.available, size * counted.times)
+    return derived_settings(stage.settings, config, settings, images)
 
 
 def check_batches(run, stage):

@@ -34,6 +34,7 @@ class Evaluate(Kind):
 
     def check(self, run, stage):
         check_answer(run, stage)
+        return run
 
     def carry_out(self, run, stage):
         run.say("\n" + describe(evaluate(run, stage)) + "\n")

@@ -28,6 +28,7 @@ class Export(Kind):
         check_network(run, served)
         check_version(run, stage, served)
         check_answer(run, stage)
+        return run
 
     def carry_out(self, run, stage):
         run.say(f"{stage.name}: {export(run, stage)}")

@@ -5,6 +5,7 @@ from semivit_tf.methods.averaged_classifier import AveragedClassifier
 from semivit_tf.methods.classifier import Classifier
 from semivit_tf.methods.ema_teacher import EMATeacher
 from semivit_tf.stages.batch_sizes import Batch
+from semivit_tf.stages.memory import labeled_need
 from semivit_tf.stages.starting_weights import (
     follow_student,
     handed_on,
@@ -46,9 +47,14 @@ class Finetune(TrainingKind):
             epochs=settings.epochs,
             steps_per_epoch=steps,
             images_per_step=settings.batch_size,
-            callbacks=callbacks,
+            callbacks=[*callbacks, *self.warnings(run, stage)],
             best=(model.answers, model.selecting_metric),
         )
+
+    def need(self, run, stage, network):
+        settings = run.settings(stage)
+        averaged = settings.ema_momentum is not None
+        return labeled_need(run, network, settings.batch_size, 1, averaged)
 
     def load_file(self, run, stage, network):
         load_file(run, network)  # the head too, if it fits

@@ -15,6 +15,8 @@ from semivit_tf.stop_signals import stops_on_signals
 from semivit_tf.training.distribution import meet
 from semivit_tf.training.repeatable import compute_repeatably
 
+FEW = 30  # validation images that tell little
+
 
 def run_pipeline(config, command, say=print, pipeline=None):
     """Runs the stages; returns the `Run`.
@@ -74,8 +76,9 @@ def settle_data(run):
     for stage in run.wanted:
         if stage.kind.settles_data:
             checked = stage.kind.carry_out(run, stage)
-            if checked is not run:
-                preflight.check_run(checked)
+            if checked is not run:  # other images: what was settled is settled again
+                anew = dataclasses.replace(checked, fixed=run.folder.derived())
+                checked = preflight.check_run(anew)
             run = checked
     if run.is_chief:
         run.folder.keep_split(run.data.split)
@@ -85,6 +88,31 @@ def settle_data(run):
         f"{len(split.unlabeled)} unlabelled, {len(split.validation)} validation "
         f"and {len(test) if test else 0} test images; run in {run.folder.path}"
     )
+    count = len(split.validation)
+    if 0 < count < FEW:
+        run.say(
+            f"{count} validation images: one of them is {100 / count:.0f} points, so "
+            "the best weights on them may be the best by chance"
+        )
+    return settle_settings(run)
+
+
+def settle_settings(run):
+    """Keeps and says what was derived; returns the `Run` for which that is fixed."""
+    derived = {
+        # A stage with data of its own derives nothing before they are there.
+        stage.name: run.derived(stage) if stage.data is None else {}
+        for stage in run.wanted
+        if stage.kind.trains
+    }
+    if run.is_chief:
+        run.folder.keep_derived({name: of for name, of in derived.items() if of})
+    for stage in run.wanted:
+        found = derived.get(stage.name)
+        if found:
+            told = " ".join(f"--{flag}={value}" for flag, value in found.items())
+            run.say(f"{stage.name}, derived: {told}")
+            run = run.fix(stage, **found)
     return run
 
 

@@ -1,7 +1,11 @@
 """What is refused before anything is written: flags, batches, order, networks."""
 
+import dataclasses
+
 from semivit_tf.config.settings import InputError
+from semivit_tf.config.task import BackboneConfig
 from semivit_tf.stages.batch_sizes import check_batches
+from semivit_tf.stages.derived_settings import derived_network
 from semivit_tf.stages.failures import input_errors
 from semivit_tf.stages.run import Run
 from semivit_tf.stages.run_data import find_images, split_and_batch
@@ -18,8 +22,6 @@ def prepare(config, pipeline, wanted):
         pipeline: Sequence of `Stage`.
         wanted: Sequence of those that are asked for.
     """
-    if not config.run.workdir:
-        raise InputError("--workdir should name the folder of the run. Received: none")
     folder = RunFolder(config.run.workdir)
     with input_errors():
         folder.check(config)
@@ -32,9 +34,18 @@ def prepare(config, pipeline, wanted):
         )
         parts = find_images(config, folder, pipeline)
         data = split_and_batch(config, parts)
-    run = Run(config, folder, data, strategy, tuple(pipeline), tuple(wanted))
-    check_run(run)
-    return run
+    network = derived_network(config.backbone or BackboneConfig(), data.image_size)
+    config = dataclasses.replace(config, backbone=network)
+    run = Run(
+        config,
+        folder,
+        data,
+        strategy,
+        tuple(pipeline),
+        tuple(wanted),
+        fixed=folder.derived(),
+    )
+    return check_run(run)
 
 
 def check_flags(config):
@@ -49,7 +60,7 @@ def check_flags(config):
 
 
 def check_run(run):
-    """Refuses what does not fit together."""
+    """Refuses what does not fit together; returns the `Run` that goes on."""
     check_validation(run)
     check_file(run)
     for stage in run.wanted:
@@ -59,9 +70,10 @@ def check_run(run):
     for stage in run.wanted:
         check_order(run, stage)
     for stage in run.wanted:
-        stage.kind.check(run, stage)
+        run = stage.kind.check(run, stage)
     with input_errors():
         run.folder.check_split(run.data.split)
+    return run
 
 
 def check_validation(run):

@@ -7,6 +7,7 @@ from semivit_tf.config.settings import InputError
 from semivit_tf.evaluation.neighbor_accuracy import NeighborAccuracy
 from semivit_tf.stages import pretrain_dino, pretrain_mae
 from semivit_tf.stages.batch_sizes import Batch
+from semivit_tf.stages.memory import Need
 from semivit_tf.stages.starting_weights import starting_weights
 from semivit_tf.stages.training import Training, TrainingKind
 from semivit_tf.training.loop import validated_epochs
@@ -14,7 +15,8 @@ from semivit_tf.training.pictures import Pictures
 from semivit_tf.training.weight_files import save_weights
 
 # Each builds `encoder`, `network` and `optimizer`, opens the `stream`, and knows how
-# to `load_file`, which `callbacks` to call and what is `kept`.
+# to `load_file`, which `callbacks` to call, what is `kept`, and what `memory` an image
+# takes.
 METHODS = {"dino": pretrain_dino, "mae": pretrain_mae}
 _SHOWN = 8  # images in a picture
 _WATCHED = 10_000  # labelled images, at most, whose neighbours are looked for
@@ -61,6 +63,18 @@ class Pretrain(TrainingKind):
                 *method.callbacks(chosen, settings.epochs * steps),
                 *watch(run, stage, model),
             ],
+        )
+
+    def need(self, run, stage, network):
+        settings, chosen = run.settings(stage), run.method_settings(stage)
+        kept, pixels, averaged = METHODS[settings.method].memory(run, chosen, network)
+        weights = network.count_params() // (1 + averaged)
+        return Need(
+            trained=weights,
+            copied=averaged * weights,
+            kept=settings.batch_size * kept,
+            pixels=settings.batch_size * pixels,
+            replicas=run.strategy.num_replicas_in_sync,
         )
 
     def load_file(self, run, stage, network):

@@ -1,5 +1,8 @@
 """What pre-training builds for self-distillation."""
 
+import math
+
+from semivit_tf.backbones.kept_values import kept_values
 from semivit_tf.config.settings import InputError
 from semivit_tf.methods.dino import DINO
 from semivit_tf.methods.ema_teacher import EMATeacher
@@ -63,16 +66,20 @@ def optimizer(run, settings, chosen, model, steps_per_epoch):
 
 def stream(run, settings, chosen, model, step, shard):
     """Streams a worker's crops from a step on."""
-    patch_size = model.student_backbone.patch_size
     return run.data.crops(
         settings.batch_size,
         chosen.local_crops,
         step,
         shard,
         family=chosen.crops,
-        local_size=chosen.local_size or run.data.local_size(patch_size),
+        local_size=local_side(run, chosen, model),
         split=chosen.split,
     )
+
+
+def local_side(run, chosen, model):
+    """Returns the side of a local crop, an integer or one for each axis."""
+    return chosen.local_size or run.data.local_size(model.student_backbone.patch_size)
 
 
 def callbacks(chosen, steps):
@@ -89,3 +96,14 @@ def load_file(run, model):
 def kept(model):
     """Returns whose weights stay, and the network."""
     return "teacher", model.teacher_backbone
+
+
+def memory(run, chosen, model):
+    """Returns the values kept and the pixels of an image, and if there is a teacher."""
+    backbone, side = model.student_backbone, local_side(run, chosen, model)
+    sides = (side, side) if isinstance(side, int) else side
+    patches = math.prod(side // backbone.patch_size for side in sides)
+    kept = 2 * kept_values(backbone)
+    kept += chosen.local_crops * kept_values(backbone, patches + 1)
+    local = chosen.local_crops * math.prod(sides) * backbone.channels
+    return kept, 2 * math.prod(run.data.image_shape) + local, True

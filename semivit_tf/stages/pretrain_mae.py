@@ -1,5 +1,8 @@
 """What pre-training builds for a masked autoencoder."""
 
+import math
+
+from semivit_tf.backbones.kept_values import kept_values, transformer_values
 from semivit_tf.config.settings import InputError
 from semivit_tf.methods.mae import MAE
 from semivit_tf.stages import starting_weights
@@ -52,3 +55,13 @@ def load_file(run, model):
 def kept(model):
     """Returns whose weights stay, and the network."""
     return "encoder", model.backbone
+
+
+def memory(run, chosen, model):
+    """Returns the values kept and the pixels of an image, and if there is a teacher."""
+    autoencoder, decoder = model.autoencoder, model.decoder
+    kept = kept_values(model.backbone, autoencoder.visible + 1)
+    kept += transformer_values(
+        autoencoder.tokens + 1, decoder.width, decoder.heads, decoder.depth
+    )
+    return kept, math.prod(run.data.image_shape), False

@@ -28,6 +28,7 @@ class Probe(Kind):
         if starting_weights(run, stage).stage is None:
             with input_errors():
                 encoder(run.quiet(), stage)
+        return run
 
     def carry_out(self, run, stage):
         run.say("\n" + describe(probe(run, stage)) + "\n")

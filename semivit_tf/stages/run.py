@@ -2,7 +2,7 @@
 
 import dataclasses
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import keras
 import tensorflow as tf
@@ -13,6 +13,7 @@ from semivit_tf.config import Config
 from semivit_tf.data.dataset import Dataset
 from semivit_tf.methods.classifier import Classifier
 from semivit_tf.stages.batch_sizes import settled_settings
+from semivit_tf.stages.derived_settings import derived_method_settings
 from semivit_tf.stages.run_folder import RunFolder, StageFolder
 from semivit_tf.stages.stage import Stage
 from semivit_tf.training.distribution import workers
@@ -35,6 +36,8 @@ class Run:
         pipeline: All stages that there are, in order.
         wanted: The stages that are asked for, in order.
         say: Function that shows a person a text.
+        fixed: By stage, a dict of flag to value: what the checks have settled of that
+            which was not said, or an earlier run of the same command in this folder.
     """
 
     config: Config
@@ -44,6 +47,7 @@ class Run:
     pipeline: tuple[Stage, ...] = ()
     wanted: tuple[Stage, ...] = ()
     say: Callable = print
+    fixed: Mapping[str, dict] = dataclasses.field(default_factory=dict)
 
     # === Stages ===
 
@@ -58,11 +62,48 @@ class Run:
         if not stage.kind.trains:
             return getattr(self.config, stage.settings) if stage.settings else None
         replicas = self.strategy.num_replicas_in_sync
-        return settled_settings(stage, self.config, self.data, replicas)
+        settings = settled_settings(stage, self.config, self.data, replicas)
+        return self._with_fixed(settings, stage)
+
+    def fix(self, stage, **values):
+        """Returns the run with values, by flag, of what was not said of a stage."""
+        values = {**self.fixed.get(stage.name, {}), **values}
+        return dataclasses.replace(self, fixed={**self.fixed, stage.name: values})
+
+    def _with_fixed(self, settings, stage):
+        fixed = self.fixed.get(stage.name, {})
+        flags = {f.name: settings.flag(f.name) for f in dataclasses.fields(settings)}
+        return settings.with_values(
+            **{
+                name: fixed[flag]
+                for name, flag in flags.items()
+                if flag in fixed and name not in settings.said
+            }
+        )
+
+    def derived(self, stage):
+        """Returns a dict of flag to value: what was not said of a training stage."""
+        found = {}
+        groups = (self.settings(stage), self.method_settings(stage))
+        for settings in filter(None, groups):
+            for field in dataclasses.fields(settings):
+                own = field.metadata["derived"] or field.name.startswith("batch_")
+                if own and field.name not in settings.said:
+                    found[settings.flag(field.name)] = getattr(settings, field.name)
+        return {flag: value for flag, value in found.items() if value is not None}
 
     def method_settings(self, stage):
         """Returns the settings of the method that a stage's settings choose."""
-        return getattr(self.config, f"{stage.settings}_method")
+        settings, method = self.settings(stage), f"{stage.settings}_method"
+        if not hasattr(self.config, method):
+            return None
+        counted = stage.kind.batches(settings, self.data)[-1]
+        size = settings.batch_size * counted.times
+        updates = settings.epochs * settings.steps(counted.available, size)
+        chosen = getattr(self.config, method)
+        return self._with_fixed(
+            derived_method_settings(self.config, chosen, updates), stage
+        )
 
     def stage_folder(self, stage) -> StageFolder:
         """Returns the folder of a stage."""

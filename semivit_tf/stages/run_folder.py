@@ -182,6 +182,21 @@ class RunFolder:
             }
             self.write_json(file.name, described)
 
+    def derived(self):
+        """Returns what an earlier run derived: by stage, a dict of flag to value."""
+        return self._described().get("derived", {})
+
+    def keep_derived(self, derived):
+        """Adds to `config.json` what was derived, as `derived` returns it."""
+        described = self._described()
+        kept = {**described.get("derived", {}), **derived}
+        if kept != described.get("derived", {}):
+            self.write_json("config.json", {**described, "derived": kept})
+
+    def _described(self):
+        file = self.path / "config.json"
+        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
     def keep_split(self, split):
         """Writes `split.csv`, unless it is there already."""
         if not (self.path / "split.csv").exists():

@@ -6,6 +6,7 @@ from semivit_tf.methods.mixings import MIXINGS
 from semivit_tf.methods.selections import SELECTIONS
 from semivit_tf.methods.semi_methods import SEMI_METHODS
 from semivit_tf.stages.batch_sizes import Batch
+from semivit_tf.stages.memory import labeled_need
 from semivit_tf.stages.starting_weights import (
     follow_student,
     load_classifier,
@@ -107,9 +108,15 @@ class SemiFinetune(TrainingKind):
             epochs=settings.epochs,
             steps_per_epoch=steps,
             images_per_step=settings.batch_size + unlabeled,
-            callbacks=[EMATeacher(momentum)],
+            callbacks=[EMATeacher(momentum), *self.warnings(run, stage)],
             best=(model.answers, model.selecting_metric),
         )
+
+    def need(self, run, stage, network):
+        settings = run.settings(stage)
+        learned = settings.batch_size + _unlabeled_batch_size(settings)
+        views = 1 + _unlabeled_batch_size(settings) / learned
+        return labeled_need(run, network, learned, views, averaged=True)
 
     def check_method(self, run, stage, network):
         semi_method(run.method_settings(stage), network, steps=1)

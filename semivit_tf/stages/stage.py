@@ -26,8 +26,13 @@ class Kind:
         """Returns whether the stage is told to start from scratch."""
         return False
 
-    def check(self, run, stage) -> None:
-        """Refuses what cannot work, before anything is run or written."""
+    def check(self, run, stage):
+        """Refuses what cannot work, before anything is run or written.
+
+        Returns:
+            The `Run` that goes on, with what was settled on the way.
+        """
+        return run
 
     def carry_out(self, run, stage):
         """Runs the stage, unless it is finished, and says what came out."""

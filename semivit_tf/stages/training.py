@@ -7,9 +7,11 @@ import keras
 
 from semivit_tf.stages.batch_sizes import Batch, check_batches
 from semivit_tf.stages.failures import input_errors
+from semivit_tf.stages.memory import Need, micro_batches
 from semivit_tf.stages.stage import Kind
 from semivit_tf.stages.starting_weights import refuse_unfinished, starting_weights
 from semivit_tf.training.checkpoints import Checkpoints
+from semivit_tf.training.in_vain import SayInVain
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +55,10 @@ class TrainingKind(Kind):
         """Loads `--init_from` into what `network` built."""
         raise NotImplementedError
 
+    def need(self, run, stage, network) -> Need | None:
+        """Returns what memory the stage takes; None where nothing is known."""
+        return None
+
     def check_method(self, run, stage, network) -> None:
         """Refuses settings of a method that do not go together."""
 
@@ -82,6 +88,20 @@ class TrainingKind(Kind):
         """
         return None
 
+    def warnings(self, run, stage):
+        """Returns the callbacks that say what is learned in vain."""
+        settings = run.settings(stage)
+        rate, chosen = settings.flag("base_learning_rate"), run.method_settings(stage)
+        advice = {"loss": f"a higher --{rate} or more --{settings.flag('epochs')}"}
+        if chosen is not None:
+            advice["kept"] = (
+                f"a lower --{chosen.flag('threshold')}, or "
+                f"--{chosen.flag('selection')}=self_adaptive_threshold"
+            )
+        classes, epochs = run.num_classes, settings.epochs
+        said = SayInVain(stage.name, epochs, classes, advice)
+        return [said] if run.is_chief and classes > 1 else []
+
     def summary(self, settings) -> dict:
         """Returns what is noted when the stage is finished."""
         return {}
@@ -97,6 +117,8 @@ class TrainingKind(Kind):
                 # What the file holds is said when the stage starts from it.
                 self.load_file(run.quiet(), stage, network)
             self.check_method(run, stage, network)
+            flag = run.settings(stage).flag("batch_parts")
+            return run.fix(stage, **{flag: micro_batches(run, stage, network)})
 
     def carry_out(self, run, stage):
         if run.stage_folder(stage).done:

@@ -18,7 +18,7 @@ def clock(seconds):
 class Progress(keras.callbacks.Callback):
     """Writes one line: updated in place on a terminal.
 
-    Elsewhere there is a line every 15 seconds, and one at each quarter of the epochs.
+    Elsewhere there is a line every 10 seconds, and one at each quarter of the epochs.
 
     Args:
         stage: String.
@@ -39,7 +39,7 @@ class Progress(keras.callbacks.Callback):
         self.shown = shown
         self.stream = stream or sys.stdout
         self.in_place = self.stream.isatty()
-        self.interval = 0.2 if self.in_place else 15.0
+        self.interval = 0.2 if self.in_place else 10.0
         self.step = self.first_step = first_step
         self.logs = {}
         self._started = self._written = None
@@ -130,7 +130,7 @@ class CountProgress:
         self.title = title
         self.stream = stream or sys.stdout
         self.in_place = self.stream.isatty()
-        self.interval = 0.2 if self.in_place else 15.0
+        self.interval = 0.2 if self.in_place else 10.0
 
     def __enter__(self):
         self._started = self._written = time.monotonic()

@@ -490,7 +490,8 @@ def test_fine_grained_recipes_mean_what_they_say(name):
     published = config_of(f"imagenet_{name[name.index('semi') :]}.flags")
     own = {"base_learning_rate", "batch_size", "ema_momentum"}
     for group in ("finetune", "semi"):
-        ours, theirs = vars(getattr(config, group)), vars(getattr(published, group))
+        ours = dataclasses.asdict(getattr(config, group))
+        theirs = dataclasses.asdict(getattr(published, group))
         assert {key for key in ours if ours[key] != theirs[key]} <= own
 
 
@@ -498,7 +499,8 @@ def test_the_recipe_for_an_own_folder_is_imagenets_with_batches_that_fit():
     own = config_of("own_folder_semi_vit_base.flags")
     published = config_of("imagenet_semi_vit_base_10pct.flags")
     for group in ("finetune", "semi"):
-        ours, theirs = vars(getattr(own, group)), vars(getattr(published, group))
+        ours = dataclasses.asdict(getattr(own, group))
+        theirs = dataclasses.asdict(getattr(published, group))
         assert {name for name in ours if ours[name] != theirs[name]} <= {
             *("batch_size", "ema_momentum"),
         }

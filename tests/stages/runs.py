@@ -9,6 +9,7 @@ from semivit_tf.stages.pipeline import prepare
 
 ROOT = pathlib.Path(__file__).parents[2]
 TINY = [
+    "--preset=published",
     "--labels_per_class=2",
     "--backbone=vit",
     "--patch_size=4",
@@ -65,4 +66,5 @@ def prepared(tmp_path, **flags):
     """A `Run` that has not begun."""
     sizes = {"backbone": "vit", "patch_size": 2, "width": 8, "depth": 1, "heads": 2}
     values = {"workdir": str(tmp_path / "run"), "stages": "pretrain", **sizes}
+    values["preset"] = "published"
     return prepare(Config.from_flags({**values, "pretrain_method": "dino", **flags}))

@@ -7,7 +7,7 @@ from semivit_tf.data.dataset import load_dataset
 from semivit_tf.stages.batch_sizes import fitting, settled_settings
 from semivit_tf.stages.stage_table import PIPELINES
 
-SMALL = {"backbone": "vit_small_patch16"}
+SMALL = {"backbone": "vit_small_patch16", "preset": "published"}
 TRAINING = [stage for stage in PIPELINES["semi_vit"] if stage.kind.trains]
 
 

@@ -327,7 +327,6 @@ def test_broken_weights_are_named(finetuned, capsys):
 
 
 def test_folders_that_cannot_be_used(tmp_path, capsys):
-    assert "--workdir should name the folder" in error(capsys)
     assert "cannot be written to" in error(capsys, "--workdir=/proc/run")
     file = tmp_path / "file"
     file.write_text("x")

@@ -36,12 +36,12 @@ def run(monkeypatch, terminal, seconds=2.0):
 
 
 def test_lines_state_epoch_metric_rate_and_time_left(monkeypatch):
-    assert run(monkeypatch, terminal=False).splitlines() == [
+    assert run(monkeypatch, terminal=False, seconds=1.0).splitlines() == [
         "finetune: 4 epochs of 5 steps, 20 in all",
-        "finetune  epoch 1/4  loss 0.250  0.5 steps/s  0:30 left",
-        "finetune  epoch 2/4  loss 0.250  0.5 steps/s  0:20 left",
-        "finetune  epoch 3/4  loss 0.250  0.5 steps/s  0:10 left",
-        "finetune  epoch 4/4  loss 0.250  0.5 steps/s  took 0:38",
+        "finetune  epoch 1/4  loss 0.250  1.0 steps/s  0:15 left",
+        "finetune  epoch 2/4  loss 0.250  1.0 steps/s  0:10 left",
+        "finetune  epoch 3/4  loss 0.250  1.0 steps/s  0:05 left",
+        "finetune  epoch 4/4  loss 0.250  1.0 steps/s  took 0:19",
     ]
 
 

@@ -1,0 +1,75 @@
+"""Memory is estimated before anything is traced, and batches are cut to fit."""
+
+import pytest
+
+from semivit_tf.backbones.convnext import ConvNeXt
+from semivit_tf.backbones.kept_values import kept_values
+from semivit_tf.backbones.keras_applications import create_application
+from semivit_tf.config.run import RunConfig
+from semivit_tf.stages.memory import Need, fitting_parts, free_memory
+from tests.methods.small import small_vit
+from tests.stages.runs import error, prepared
+
+NEED = Need(trained=10**6, copied=0, kept=10**9, pixels=0)
+
+
+def test_a_vit_keeps_what_its_blocks_keep():
+    """5 tokens of 16 channels and 2 heads."""
+    block = 18 * 5 * 16 + 2 * 2 * 5**2
+    assert kept_values(small_vit(depth=3)) == 3 * block
+    assert kept_values(small_vit(depth=3), tokens=2) == 3 * (18 * 2 * 16 + 2 * 2 * 4)
+    remade = small_vit(depth=3, rematerialize=True)
+    assert kept_values(remade) == block + 2 * 3 * 5 * 16
+
+
+def test_other_networks_keep_their_maps():
+    convnext = ConvNeXt(8, (1, 2), (4, 6), stem_patch=2, channels=1)
+    assert kept_values(convnext) == (15 + 2) * 16 * 4 + (30 + 2) * 4 * 6
+    small = create_application("MobileNetV3Small", image_size=32)
+    large = create_application("MobileNetV3Small", image_size=64)
+    assert 3.5 < kept_values(large) / kept_values(small) < 4.5
+
+
+def test_parts_are_the_fewest_that_fit():
+    one, two = NEED.bytes(1), NEED.bytes(2)
+    assert one - two == pytest.approx(4 * 10**9 / 2 - 4 * 10**6)
+    assert NEED.bytes(1, "mixed_bfloat16") == pytest.approx(one - 2 * 10**9)
+    assert fitting_parts(NEED, 2 * one, (12, 60), "float32") == 1
+    assert fitting_parts(NEED, one, (12, 60), "float32") == 2
+    third = NEED.bytes(4) / 0.9 + 1
+    assert fitting_parts(NEED, third, (12, 60), "float32") == 4
+    assert fitting_parts(NEED, third, (9, 45), "float32") == 9  # 4 does not divide
+    assert fitting_parts(NEED, 1e9, (12, 60), "float32") is None
+
+
+def test_a_limit_is_a_number_with_a_unit():
+    assert RunConfig(memory_limit="8g").memory_limit_bytes() == 8 * 10**9
+    assert RunConfig(memory_limit="1.5 GB").memory_limit_bytes() == 15 * 10**8
+    assert RunConfig().memory_limit_bytes() is None
+    with pytest.raises(ValueError, match="--memory_limit should be a number and a"):
+        RunConfig(memory_limit="much")
+    assert free_memory(10**6) == 10**6
+    assert free_memory() > 10**8
+
+
+def test_what_cannot_fit_is_one_line(tmp_path, capsys):
+    flags = ["--stages=finetune", "--memory_limit=1m", f"--workdir={tmp_path / 'run'}"]
+    line = error(capsys, *flags)
+    assert "finetune needs about 1.0 GB in micro-batches of 1 labelled" in line
+    assert "0.0 GB are free" in line and "--rematerialize" in line
+    assert not (tmp_path / "run").exists()
+    said = error(capsys, *flags, "--finetune_batch_parts=2")
+    assert "no --finetune_batch_parts" in said
+
+
+@pytest.mark.parametrize("method", ["mae", "dino"])
+def test_pre_training_needs_memory_too(method, tmp_path):
+    made = prepared(tmp_path, pretrain_method=method, pretrain_batch_size=100)
+    (stage,) = made.wanted
+    network = stage.kind.network(made, stage)
+    need = stage.kind.need(made, stage, network)
+    shares = 2 if method == "dino" else 1  # as large a teacher
+    assert need.trained == network.count_params() // shares
+    assert need.copied == need.trained * (shares - 1)
+    assert need.kept > 100 * 18 * 8  # at least a token in a block of 8 channels
+    assert need.pixels >= 100 * 64
