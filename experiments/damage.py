@@ -32,7 +32,8 @@ SEEDS = 200  # damages of each folder
 STRIDE = 7919  # a prime: no number of files is a multiple of it
 STAGES = "check,pretrain,finetune,semi_finetune"
 FLAGS = """
---labels_per_class=2 --validation_per_class=1 --backbone=vit --patch_size=4 --width=8
+--preset=published --labels_per_class=2 --validation_per_class=1 --backbone=vit
+--patch_size=4 --width=8
 --depth=1 --heads=2 --pretrain_epochs=2 --pretrain_warmup_epochs=0
 --pretrain_decoder_width=8 --pretrain_decoder_depth=1 --pretrain_decoder_heads=2
 --pretrain_mask_ratio=0.5 --finetune_epochs=3 --finetune_batch_size=20

@@ -32,7 +32,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 COMMAND = "python experiments/kills.py"
 RESULT = ROOT / "experiments" / "results" / "kills.json"
 FLAGS = """
---labels_per_class=2 --validation_per_class=1 --backbone=vit --patch_size=4 --width=16
+--preset=published --labels_per_class=2 --validation_per_class=1 --backbone=vit
+--patch_size=4 --width=16
 --depth=2 --heads=2 --pretrain_epochs=24 --pretrain_warmup_epochs=0
 --pretrain_decoder_width=8 --pretrain_decoder_depth=1 --pretrain_decoder_heads=2
 --pretrain_mask_ratio=0.5 --finetune_epochs=120 --finetune_batch_size=20

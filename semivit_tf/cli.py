@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 import textwrap
+import time
 
 from absl import flags
 
@@ -168,6 +169,7 @@ def _answer_or_refuse(argv):
 
 
 def _answer(argv):
+    started = time.monotonic()
     config = parse(argv)
     if isinstance(config, str):
         with contextlib.suppress(BrokenPipeError):  # as of `--help | head`
@@ -175,7 +177,8 @@ def _answer(argv):
         return 0
     with finishing_first():  # an import that is broken off may go on unnoticed
         pipeline = _import_pipeline()
-    pipeline.run_pipeline(config, [pathlib.Path(argv[0]).name, *argv[1:]])
+    command = [pathlib.Path(argv[0]).name, *argv[1:]]
+    pipeline.run_pipeline(config, command, started=started)
     return 0
 
 

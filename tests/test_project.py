@@ -277,7 +277,7 @@ def test_the_flags_of_the_documents_exist():
     """Those of main.py, of the experiments and of absl, and saved_model_cli's two."""
     command = [sys.executable, "main.py", "--helpfull"]
     help = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-    known = {"flagfile", "help", "dir", "all"}
+    known = {"flagfile", "help", "helpfull", "dir", "all"}
     known |= set(re.findall(r"^  --(\w+)", help.stdout, re.M))
     for path in (ROOT / "experiments").rglob("*.py"):
         source = path.read_text(encoding="utf-8")

@@ -6,6 +6,7 @@ import re
 from semivit_tf.config.presets import PRESETS
 from semivit_tf.config.settings import InputError, Settings, setting
 
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 STAGES = (
     "check",
     "pretrain",
@@ -89,6 +90,19 @@ class RunConfig(Settings):
         "images out. A TPU compiles all steps anyway.",
         choices=("auto", "on", "off"),
     )
+    time_limit: str | None = setting(
+        None,
+        "Time that a run may take, as in 30m or 2h: stages do less, where the preset's "
+        "work would take longer.",
+        identity=False,
+        first=True,
+    )
+    patience: int | None = setting(
+        None,
+        "Validations in a row without an improvement after which a labelled stage "
+        "ends; default: none do.",
+        low=1,
+    )
     memory_limit: str | None = setting(
         None,
         "Memory that may be used, as in 8g; batches are cut into micro-batches to stay "
@@ -151,20 +165,36 @@ class RunConfig(Settings):
 
     def memory_limit_bytes(self):
         """Returns `memory_limit` as a number of bytes, or None."""
-        if self.memory_limit is None:
+        found = self._measure("memory_limit", r"([kmgt]?)b?", "8g")
+        return found and int(found[0] * 1000 ** " kmgt".index(found[1] or " "))
+
+    def time_limit_seconds(self):
+        """Returns `time_limit` as a number of seconds, or None."""
+        found = self._measure("time_limit", "([smhd])", "30m")
+        return found and found[0] * _SECONDS[found[1]]
+
+    def _measure(self, name, unit, example):
+        """Returns the number and the unit of a setting, or None where it is not set."""
+        text = getattr(self, name)
+        if text is None:
             return None
-        found = re.fullmatch(r"(\d+(?:\.\d+)?) *([kmgt]?)b?", self.memory_limit.lower())
+        found = re.fullmatch(rf"(\d+(?:\.\d+)?) *{unit}", text.lower())
         if not found:
             raise InputError(
-                "--memory_limit should be a number and a unit, as in 8g. "
-                f"Received: {self.memory_limit!r}"
+                f"--{name} should be a number and a unit, as in {example}. "
+                f"Received: {text!r}"
             )
-        number, unit = found.groups()
-        return int(float(number) * 1000 ** " kmgt".index(unit or " "))
+        return float(found[1]), found[2]
 
     def __post_init__(self):
         super().__post_init__()
         self.memory_limit_bytes()
+        if self.time_limit_seconds() == 0:
+            raise InputError("--time_limit should be more than nothing. Received: 0")
+        if self.time_limit and self.strategy == "multi_worker":
+            raise InputError("--time_limit excludes --strategy=multi_worker")
+        if self.patience and self.strategy == "multi_worker":
+            raise InputError("--patience excludes --strategy=multi_worker")
         if self.stages is None:
             return  # `Config` knows
         names = self.stage_names()

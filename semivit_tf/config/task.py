@@ -72,9 +72,10 @@ class DataConfig(Settings):
     image_size: int | None = setting(
         None,
         "Height and width that images are resized to; default: as they are, or 224 "
-        "where they differ.",
+        "where they differ, or without a GPU and with --backbone=auto 64.",
         low=1,
         first=True,
+        derived=True,
     )
     augmentation: str = setting("auto", "Family of views: auto, small, photo or none.")
     augmentation_strength: float = setting(
@@ -161,8 +162,7 @@ class BackboneConfig(Settings):
         AUTO,
         "vit, convnext, a published size such as vit_base_patch16 or convnext_tiny, "
         "keras_applications:<name>, such as keras_applications:ResNet50V2, or "
-        "keras_hub:<preset>, a name or a folder; auto: a ViT that fits the images and "
-        "the device.",
+        "keras_hub:<preset>, a name or a folder; auto: a ViT that fits the images.",
         first=True,
     )
     patch_size: int | None = setting(None, "ViT: pixels on a side of a patch.", low=1)

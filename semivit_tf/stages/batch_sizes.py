@@ -51,7 +51,7 @@ def fitting(most, available, replicas, parts):
     return max(size - size % (replicas * parts), 1), parts
 
 
-def settled_settings(stage, config, data, replicas):
+def settled_settings(stage, config, data, replicas, work=1.0):
     """Returns the settings of a training stage with all that was not said.
 
     Args:
@@ -59,6 +59,7 @@ def settled_settings(stage, config, data, replicas):
         config: `Config`, which may leave the size out, or give it as a limit.
         data: `Dataset` that there are batches of.
         replicas: Integer.
+        work: Float. The share of a derived number of updates that is done.
     """
     settings = getattr(config, stage.settings)
     parts = settings.batch_parts or 1
@@ -70,7 +71,7 @@ def settled_settings(stage, config, data, replicas):
     settings = settings.with_values(batch_size=size, batch_parts=parts)
     counted = batches[-1]  # an epoch is a pass over these
     images = (counted.available, size * counted.times)
-    return derived_settings(stage.settings, config, settings, images)
+    return derived_settings(stage.settings, config, settings, images, work)
 
 
 def check_batches(run, stage):

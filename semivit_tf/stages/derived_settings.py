@@ -11,14 +11,13 @@ import math
 from semivit_tf.backbones import ELSEWHERE, find_family
 from semivit_tf.backbones.vit import VIT_SIZES
 from semivit_tf.config.presets import PEAK_RATES, PUBLISHED, UPDATES, WARMUP
-from semivit_tf.config.task import AUTO
+from semivit_tf.config.task import AUTO, BackboneConfig
 
-SMALL_SIDE = 64  # of images that a few channels are enough for
-SMALL_SIDE = 64  # of images that a few channels are enough for
+SMALL_SIDE = 64  # of images that a few channels are enough for; processors learn them
 _TEACHER_MEMORY = 0.06  # of the updates of a stage
 
 
-def derived_settings(group, config, settings, images):
+def derived_settings(group, config, settings, images, work=1.0):
     """Returns the settings of a training stage with all that was not said.
 
     Args:
@@ -26,11 +25,12 @@ def derived_settings(group, config, settings, images):
         config: `Config`.
         settings: The group, with a batch size.
         images: Tuple of integers: images of a pass, and images of them in a step.
+        work: Float. The share of the preset's updates that there is time for.
     """
     if config.run.preset == PUBLISHED:
         return settings
     steps = settings.steps(*images)
-    updates = UPDATES[config.run.preset][group]
+    updates = max(1, round(work * UPDATES[config.run.preset][group]))
     epochs = max(1, math.ceil(updates / steps))
     if "epochs" in settings.said:
         epochs = settings.epochs
@@ -50,6 +50,22 @@ def derived_settings(group, config, settings, images):
     if find_family(config.backbone.backbone) in ELSEWHERE:
         rules |= {"drop_path": 0.0, "layer_decay": 1.0}  # what these cannot have
     return _with_rules(settings, rules)
+
+
+def derived_image_size(config, parts, on_processors):
+    """Returns the side that photographs are resized to, or None: as by default.
+
+    Args:
+        config: `Config`.
+        parts: `Parts`.
+        on_processors: Bool. Whether nothing faster than processors is there.
+    """
+    settings, left = config.data, config.backbone or BackboneConfig()
+    if settings.image_size or config.run.preset == PUBLISHED:
+        return settings.image_size
+    differ = None in parts.train.image_shape[:2]
+    left_out = left.backbone == AUTO and not left.overrides()
+    return SMALL_SIDE if differ and left_out and on_processors else None
 
 
 def derived_network(backbone, image_size):

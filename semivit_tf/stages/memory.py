@@ -127,21 +127,20 @@ def fitting_parts(need, free, sizes, precision):
     return None
 
 
-def micro_batches(run, stage, network):
+def micro_batches(run, stage):
     """Returns into how many micro-batches a stage cuts a replica's batch.
 
     Where nobody said it, they are as few as fit into memory. On accelerators, whose
     memory is not known before they are used, it is one.
 
     Args:
-        run: `Run`.
+        run: `Run`, which knows what the stage needs.
         stage: `Stage`.
-        network: What its kind built.
     """
     settings = run.settings(stage)
     if settings.flag("batch_parts") in run.fixed.get(stage.name, {}):
         return settings.batch_parts  # as before, so that the same bits come out
-    need = stage.kind.need(run, stage, network)
+    need = run.needs[stage.name]
     if need is None or tf.config.list_physical_devices("GPU"):
         return settings.batch_parts
     free = free_memory(run.config.run.memory_limit_bytes())

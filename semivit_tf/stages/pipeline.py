@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import time
 
 import keras
 
@@ -11,14 +12,16 @@ from semivit_tf.stages.failures import one_line_errors
 from semivit_tf.stages.plan import plan_stages
 from semivit_tf.stages.stage import check_pipeline
 from semivit_tf.stages.stage_table import PIPELINES
+from semivit_tf.stages.timetable import Timetable
 from semivit_tf.stop_signals import stops_on_signals
 from semivit_tf.training.distribution import meet
 from semivit_tf.training.repeatable import compute_repeatably
 
+_SIZES = "patch_size", "width", "depth", "heads"
 FEW = 30  # validation images that tell little
 
 
-def run_pipeline(config, command, say=print, pipeline=None):
+def run_pipeline(config, command, say=print, pipeline=None, started=None):
     """Runs the stages; returns the `Run`.
 
     Args:
@@ -27,7 +30,10 @@ def run_pipeline(config, command, say=print, pipeline=None):
         say: Function that shows a person a text.
         pipeline: Optional sequence of `Stage`, all of which are run. Defaults to those
             of Semi-ViT that `--stages` names.
+        started: Optional float. What `time.monotonic()` was when the run began, from
+            which `--time_limit` counts. Defaults to now.
     """
+    started = time.monotonic() if started is None else started
     keras.config.set_dtype_policy(config.run.precision)
     if config.run.deterministic:
         compute_repeatably()
@@ -43,7 +49,7 @@ def run_pipeline(config, command, say=print, pipeline=None):
                 return run
             if run.is_chief:
                 stack.enter_context(run.folder.opened(config, command))
-            return run_stages(run)
+            return run_stages(run, started)
 
 
 def prepare(config, pipeline=None):
@@ -56,17 +62,23 @@ def prepare(config, pipeline=None):
     return preflight.prepare(config, pipeline, wanted)
 
 
-def run_stages(run):
+def run_stages(run, started):
     """Runs the stages in a folder that is open; returns the `Run`."""
     check_workers(run)
     run = settle_data(run)
+    timetable = Timetable(run, started)
+    if timetable.plans:
+        run.say(timetable.describe())
     for stage in run.wanted:
         if stage.kind.settles_data:
             continue
         if stage.kind.trains:
             check_workers(run)
+            run = settle_settings(timetable.begin(run, stage), stage)
         if stage.kind.trains or run.is_chief:
             stage.kind.carry_out(run.at(stage), stage)
+        if stage.kind.trains:
+            timetable.ended(run, stage)
         meet(run.strategy)  # what the chief has written is there for all
     return run
 
@@ -94,26 +106,44 @@ def settle_data(run):
             f"{count} validation images: one of them is {100 / count:.0f} points, so "
             "the best weights on them may be the best by chance"
         )
-    return settle_settings(run)
-
-
-def settle_settings(run):
-    """Keeps and says what was derived; returns the `Run` for which that is fixed."""
-    derived = {
-        # A stage with data of its own derives nothing before they are there.
-        stage.name: run.derived(stage) if stage.data is None else {}
-        for stage in run.wanted
-        if stage.kind.trains
-    }
-    if run.is_chief:
-        run.folder.keep_derived({name: of for name, of in derived.items() if of})
-    for stage in run.wanted:
-        found = derived.get(stage.name)
-        if found:
-            told = " ".join(f"--{flag}={value}" for flag, value in found.items())
-            run.say(f"{stage.name}, derived: {told}")
-            run = run.fix(stage, **found)
+    settle_network(run)
     return run
+
+
+def settle_network(run):
+    """Keeps and says which network and size of images were derived."""
+    groups = run.config.backbone, run.config.data
+    found = {
+        group.flag(name): getattr(group, name)
+        for group in groups
+        for name in ("backbone", *_SIZES, "image_size")
+        if hasattr(group, name) and name not in group.said
+    }
+    found = {flag: value for flag, value in found.items() if value is not None}
+    if run.is_chief:
+        run.folder.keep_derived({preflight.NETWORK: found})
+    if found:
+        run.say(f"network, derived: {_as_flags(found)}")
+
+
+def settle_settings(run, stage):
+    """Keeps and says what was derived; returns the `Run` for which that is fixed.
+
+    A stage that is finished, or has data of its own, derives nothing here.
+    """
+    if stage.data is not None or run.stage_folder(stage).done:
+        return run
+    found = run.derived(stage)
+    if not found:
+        return run
+    if run.is_chief:
+        run.folder.keep_derived({stage.name: found})
+    run.say(f"{stage.name}, derived: {_as_flags(found)}")
+    return run.fix(stage, **found)
+
+
+def _as_flags(values):
+    return " ".join(f"--{flag}={value}" for flag, value in values.items())
 
 
 def check_workers(run):

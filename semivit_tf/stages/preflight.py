@@ -2,16 +2,20 @@
 
 import dataclasses
 
+import tensorflow as tf
+
 from semivit_tf.config.settings import InputError
 from semivit_tf.config.task import BackboneConfig
 from semivit_tf.stages.batch_sizes import check_batches
-from semivit_tf.stages.derived_settings import derived_network
+from semivit_tf.stages.derived_settings import derived_image_size, derived_network
 from semivit_tf.stages.failures import input_errors
 from semivit_tf.stages.run import Run
 from semivit_tf.stages.run_data import find_images, split_and_batch
 from semivit_tf.stages.run_folder import RunFolder
 from semivit_tf.stages.starting_weights import Source, starting_weights
 from semivit_tf.training.distribution import create_strategy
+
+NETWORK = "network"  # what is derived for all stages, in `config.json`
 
 
 def prepare(config, pipeline, wanted):
@@ -33,6 +37,7 @@ def prepare(config, pipeline, wanted):
             config.run.strategy, config.run.logical_cpus, config.run.tpu
         )
         parts = find_images(config, folder, pipeline)
+        config = with_image_size(config, folder, parts)
         data = split_and_batch(config, parts)
     network = derived_network(config.backbone or BackboneConfig(), data.image_size)
     config = dataclasses.replace(config, backbone=network)
@@ -46,6 +51,17 @@ def prepare(config, pipeline, wanted):
         fixed=folder.derived(),
     )
     return check_run(run)
+
+
+def with_image_size(config, folder, parts):
+    """Returns the settings with the size of images that an earlier run had, or fits."""
+    kept = folder.derived().get(NETWORK)
+    on_processors = not tf.config.list_physical_devices("GPU")
+    size = derived_image_size(config, parts, on_processors)
+    if kept is not None and "image_size" not in config.data.said:
+        size = kept.get("image_size")
+    data = config.data.with_values(image_size=size)
+    return dataclasses.replace(config, data=data)
 
 
 def check_flags(config):

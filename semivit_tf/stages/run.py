@@ -14,6 +14,7 @@ from semivit_tf.data.dataset import Dataset
 from semivit_tf.methods.classifier import Classifier
 from semivit_tf.stages.batch_sizes import settled_settings
 from semivit_tf.stages.derived_settings import derived_method_settings
+from semivit_tf.stages.memory import Need
 from semivit_tf.stages.run_folder import RunFolder, StageFolder
 from semivit_tf.stages.stage import Stage
 from semivit_tf.training.distribution import workers
@@ -38,6 +39,9 @@ class Run:
         say: Function that shows a person a text.
         fixed: By stage, a dict of flag to value: what the checks have settled of that
             which was not said, or an earlier run of the same command in this folder.
+        needs: By stage, its `Need`, or None where that is not known.
+        work: Float. The share of a derived number of updates that there is time for.
+        deadline: Optional float. When `time.monotonic()` is past it, a stage ends.
     """
 
     config: Config
@@ -48,6 +52,9 @@ class Run:
     wanted: tuple[Stage, ...] = ()
     say: Callable = print
     fixed: Mapping[str, dict] = dataclasses.field(default_factory=dict)
+    needs: Mapping[str, Need | None] = dataclasses.field(default_factory=dict)
+    work: float = 1.0
+    deadline: float | None = None
 
     # === Stages ===
 
@@ -62,7 +69,7 @@ class Run:
         if not stage.kind.trains:
             return getattr(self.config, stage.settings) if stage.settings else None
         replicas = self.strategy.num_replicas_in_sync
-        settings = settled_settings(stage, self.config, self.data, replicas)
+        settings = settled_settings(stage, self.config, self.data, replicas, self.work)
         return self._with_fixed(settings, stage)
 
     def fix(self, stage, **values):
@@ -81,6 +88,16 @@ class Run:
             }
         )
 
+    def may_derive(self, stage, name):
+        """Returns whether a setting of a stage was neither said nor settled before."""
+        group = getattr(self.config, stage.settings)
+        fixed = self.fixed.get(stage.name, {})
+        return name not in group.said and group.flag(name) not in fixed
+
+    def timed(self, **values):
+        """Returns the run with other `work` and `deadline`."""
+        return dataclasses.replace(self, **values)
+
     def derived(self, stage):
         """Returns a dict of flag to value: what was not said of a training stage."""
         found = {}
@@ -94,16 +111,36 @@ class Run:
 
     def method_settings(self, stage):
         """Returns the settings of the method that a stage's settings choose."""
-        settings, method = self.settings(stage), f"{stage.settings}_method"
+        method = f"{stage.settings}_method"
         if not hasattr(self.config, method):
             return None
-        counted = stage.kind.batches(settings, self.data)[-1]
-        size = settings.batch_size * counted.times
-        updates = settings.epochs * settings.steps(counted.available, size)
         chosen = getattr(self.config, method)
         return self._with_fixed(
-            derived_method_settings(self.config, chosen, updates), stage
+            derived_method_settings(self.config, chosen, self.updates(stage)), stage
         )
+
+    def updates(self, stage):
+        """Returns how many updates a training stage makes."""
+        settings = self.settings(stage)
+        counted = stage.kind.batches(settings, self.data)[-1]
+        size = settings.batch_size * counted.times
+        return settings.epochs * settings.steps(counted.available, size)
+
+    def later_steps(self, stage):
+        """Returns how many steps of a stage those after it take as long as.
+
+        Values that networks keep for the gradient stand for the work.
+        """
+        one = self.needs.get(stage.name)
+        later = [
+            (self.updates(other), self.needs.get(other.name))
+            for other in self.wanted[self.wanted.index(stage) + 1 :]
+            if other.kind.trains and other.data is None
+            if not self.stage_folder(other).done
+        ]
+        if one is None or any(need is None for _, need in later):
+            return 0.0
+        return sum(updates * need.kept / one.kept for updates, need in later)
 
     def stage_folder(self, stage) -> StageFolder:
         """Returns the folder of a stage."""
@@ -123,7 +160,7 @@ class Run:
         keras.utils.set_random_seed(zlib.crc32(text.encode()))
 
     def train(self, training, stage):
-        """Trains as the `Training` of a stage says, in its folder."""
+        """Trains as the `Training` of a stage says; returns the last `Position`."""
         settings = self.config.run
         job = Job(
             stage=stage.name,
@@ -137,9 +174,12 @@ class Run:
             checkpoint_steps=settings.checkpoint_steps,
             keep_checkpoints=settings.keep_checkpoints,
             best=training.best,
+            patience=settings.patience,
+            deadline=self.deadline,
+            later=self.later_steps(stage),
             callbacks=training.callbacks,
         )
-        train(training.model, training.stream, job)
+        return train(training.model, training.stream, job)
 
     # === Devices ===
 

@@ -117,8 +117,10 @@ class TrainingKind(Kind):
                 # What the file holds is said when the stage starts from it.
                 self.load_file(run.quiet(), stage, network)
             self.check_method(run, stage, network)
+            needs = {**run.needs, stage.name: self.need(run, stage, network)}
+            run = dataclasses.replace(run, needs=needs)
             flag = run.settings(stage).flag("batch_parts")
-            return run.fix(stage, **{flag: micro_batches(run, stage, network)})
+            return run.fix(stage, **{flag: micro_batches(run, stage)})
 
     def carry_out(self, run, stage):
         if run.stage_folder(stage).done:
@@ -129,11 +131,11 @@ class TrainingKind(Kind):
             training = self.prepare(run, stage)
             with run.strategy.scope():
                 self.initialise(run, stage, training.model)
-        run.train(training, stage)
+        end = run.train(training, stage)
         if run.is_chief:
-            self.finish(run, stage, training)
+            self.finish(run, stage, training, end.epoch)
 
-    def finish(self, run, stage, training):
+    def finish(self, run, stage, training, epochs):
         """Keeps the last and the best weights, and marks the stage as finished."""
         self.keep(run, stage, training.model, "last")
         best = self.load_best(run, stage, training)
@@ -142,7 +144,7 @@ class TrainingKind(Kind):
         run.stage_folder(stage).finish(
             **self.summary(run.settings(stage)),
             started_from=starting_weights(run, stage).name,
-            epochs=training.epochs,
+            epochs=epochs,
             **({"best": best} if best else {}),
         )
 

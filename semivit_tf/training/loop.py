@@ -11,12 +11,14 @@ import keras
 import tensorflow as tf
 
 from semivit_tf.stop_signals import Stopped, finishing_first
-from semivit_tf.training.checkpoints import Checkpoints, SaveCheckpoints
+from semivit_tf.training.checkpoints import Checkpoints, Position
 from semivit_tf.training.distribution import WORKER_ENDED, distributed, workers
+from semivit_tf.training.early_end import EndEarly, logged_values
 from semivit_tf.training.metrics_log import MetricsLog
 from semivit_tf.training.non_finite import StopOnNonFiniteLoss
 from semivit_tf.training.progress import Progress
 from semivit_tf.training.running_means import KeepRunningMeans
+from semivit_tf.training.save_checkpoints import SaveCheckpoints
 from semivit_tf.training.stopping import PassStopOn, SharedStopRequest
 
 # The file by which one of several workers tells the others to stop.
@@ -110,6 +112,9 @@ class Job:
         checkpoint_steps: Optional number of steps after which one is saved, too.
         keep_checkpoints: How many of the latest checkpoints are kept.
         best: Optional tuple `(name, metric)`, see `SaveCheckpoints`.
+        patience: Optional integer, see `EndEarly`, for the metric of `best`.
+        deadline: Optional float, see `EndEarly`.
+        later: Float. How many of its steps take as long as the stages after it.
         callbacks: Further callbacks.
     """
 
@@ -124,12 +129,17 @@ class Job:
     checkpoint_steps: int | None = None
     keep_checkpoints: int = 2
     best: tuple[str, str] | None = None
+    patience: int | None = None
+    deadline: float | None = None
+    later: float = 0.0
     callbacks: Sequence[keras.callbacks.Callback] = ()
 
 
 @contextlib.contextmanager
 def reporting(job, checkpoints, start, request, chief=True):
-    """Gives the callbacks that watch the loss, log, save and show progress.
+    """Gives the callbacks that watch the loss, log, save, end and show progress.
+
+    They come with the one of them that may end training early.
 
     Args:
         job: `Job`.
@@ -140,10 +150,13 @@ def reporting(job, checkpoints, start, request, chief=True):
     """
     non_finite = StopOnNonFiniteLoss(job.stage)
     if not chief:
-        yield [non_finite, PassStopOn(request)]
+        yield [non_finite, PassStopOn(request)], EndEarly(job.stage)
         return
     epochs, steps = job.epochs, job.steps_per_epoch
     with MetricsLog(job.folder, start.epoch) as log:
+        metric = job.best[1] if job.best else None
+        values = logged_values(log.path, metric, start.epoch)
+        end = EndEarly(job.stage, metric, job.patience, job.deadline, values)
         save = SaveCheckpoints(
             checkpoints,
             start,
@@ -154,9 +167,12 @@ def reporting(job, checkpoints, start, request, chief=True):
             best=job.best,
             check=non_finite.check,
             stop=lambda: request.made,
+            last=lambda: end.made,
         )
-        progress = Progress(job.stage, epochs, steps, _SHOWN, start.step)
-        yield [non_finite, log, save, progress]
+        progress = Progress(
+            job.stage, epochs, steps, _SHOWN, start.step, later=job.later
+        )
+        yield [non_finite, log, end, save, progress], end
 
 
 def train(model, stream, job):
@@ -167,6 +183,9 @@ def train(model, stream, job):
         stream: Function from a start step, and a worker's shard where there are
             several, to an endless data set.
         job: `Job`.
+
+    Returns:
+        `Position` of the end, which may be before the last epoch.
     """
     strategy = model.distribute_strategy
     number, count = workers(strategy)
@@ -180,12 +199,14 @@ def train(model, stream, job):
     model.steps_per_execution = job.steps_per_execution
     with (
         stopped_together(stop_file if count > 1 else None) as request,
-        reporting(job, checkpoints, start, request, chief) as reports,
+        reporting(job, checkpoints, start, request, chief) as (reports, end),
         iterators_ended(),
     ):
         for step, initial_epoch, last_epoch, steps in portions(
             start, job.epochs, job.steps_per_epoch
         ):
+            if end.made:
+                break
             means = KeepRunningMeans(steps < job.steps_per_epoch)
             model.fit(
                 distributed(strategy, stream, step),
@@ -198,3 +219,6 @@ def train(model, stream, job):
                 verbose=0,
                 callbacks=[means, *job.callbacks, *reports],
             )
+        if end.made:
+            return checkpoints.position()
+    return Position(job.epochs, job.epochs * job.steps_per_epoch)

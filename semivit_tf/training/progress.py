@@ -27,16 +27,25 @@ class Progress(keras.callbacks.Callback):
         shown: Names of the metrics in the line, in order, if they are logged.
         first_step: Integer. Steps done before.
         stream: Where to write.
+        later: Float. How many of its steps take as long as the stages after it.
     """
 
     def __init__(
-        self, stage, epochs, steps_per_epoch, shown, first_step=0, stream=None
+        self,
+        stage,
+        epochs,
+        steps_per_epoch,
+        shown,
+        first_step=0,
+        stream=None,
+        later=0.0,
     ):
         super().__init__()
         self.stage = stage
         self.epochs = epochs
         self.steps_per_epoch = steps_per_epoch
         self.shown = shown
+        self.later = later
         self.stream = stream or sys.stdout
         self.in_place = self.stream.isatty()
         self.interval = 0.2 if self.in_place else 10.0
@@ -77,12 +86,16 @@ class Progress(keras.callbacks.Callback):
             self.write()
 
     def on_train_end(self, logs=None):
-        if self._done and self._started is not None:
+        if (self._done or self._ends_early) and self._started is not None:
             self.write(last=True)
 
     @property
     def _done(self):
         return self.step == self.epochs * self.steps_per_epoch
+
+    @property
+    def _ends_early(self):
+        return self.model is not None and self.model.stop_training
 
     def line(self):
         """Returns the line."""
@@ -97,8 +110,11 @@ class Progress(keras.callbacks.Callback):
         if done > self.first_step and elapsed > 0:
             rate = (done - self.first_step) / elapsed
             parts.append(f"{rate:.1f} steps/s")
-            if done < total:
+            if done < total and not self._ends_early:
                 parts.append(f"{clock((total - done) / rate)} left")
+                if self.later:
+                    whole = (total - done + self.later) / rate
+                    parts.append(f"{clock(whole)} in all")
             else:
                 parts.append(f"took {clock(elapsed)}")
         return "  ".join(parts)

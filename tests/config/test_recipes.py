@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import json
-import pathlib
 import re
 import statistics
 
@@ -11,20 +10,14 @@ import pytest
 
 from semivit_tf.backbones import create_backbone, find_family
 from semivit_tf.backbones.vit import VIT_SIZES
-from semivit_tf.cli import parse
 from semivit_tf.methods.classifier import Classifier
 from semivit_tf.stages import pretrain_mae
 from semivit_tf.stages.run import Run
 from semivit_tf.training.schedules import WarmupCosine, scaled_learning_rate
+from tests.config.recipes import EXPERIMENTS, FLAGFILES, config_of
 from tests.methods.small import small_vit
 
-EXPERIMENTS = pathlib.Path(__file__).parents[2] / "experiments"
-FLAGFILES = sorted(path.name for path in EXPERIMENTS.glob("*.flags"))
 IMAGENET = 1_281_167
-
-
-def config_of(name):
-    return parse(["main.py", f"--flagfile={EXPERIMENTS / name}"])
 
 
 def header_of(name):

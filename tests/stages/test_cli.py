@@ -21,7 +21,7 @@ from tests.stages.runs import ROOT, TINY, error, run
 def test_help_answers_within_a_second_and_without_tensorflow():
     def ask(*options):
         start = time.monotonic()
-        command = [sys.executable, *options, ROOT / "main.py", "--help"]
+        command = [sys.executable, *options, ROOT / "main.py", "--helpfull"]
         result = subprocess.run(command, capture_output=True, text=True, check=True)
         return result, time.monotonic() - start
 
@@ -214,7 +214,14 @@ def test_a_stopped_run_continues_from_its_checkpoint(finished, tmp_path, monkeyp
         (["--label_fraction=0.1"], "exclude each other"),
         (["--xla=on", "--strategy=mirrored"], "--xla=on excludes"),
         (["--xla=on", "--deterministic"], "--xla=on excludes --deterministic"),
-        (["--data_dir=/data"], "need no `data_dir`"),
+        (["--dataset=digits", "--data_dir=/data"], "need no `data_dir`"),
+        (["--data_dir=/data"], "`data_dir` should be a folder of images"),
+        (
+            ["--time_limit=soon"],
+            "--time_limit should be a number and a unit, as in 30m",
+        ),
+        (["--time_limit=0s"], "--time_limit should be more than nothing"),
+        (["--patience=0"], "--patience should be at least 1"),
         (["--xla=on", "--semi_gated=on"], "--semi_gated=on cannot be had: XLA needs"),
         (["--stages=probe", "--heads=3"], "`heads` should divide `width`"),
         (["--stages=probe", "--init_from=absent.pth"], "absent.pth does not exist"),

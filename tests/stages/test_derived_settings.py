@@ -12,7 +12,7 @@ from semivit_tf.stages.derived_settings import (
     derived_settings,
 )
 from semivit_tf.stages.stage_table import PIPELINES
-from tests.config.test_recipes import FLAGFILES, config_of
+from tests.config.recipes import FLAGFILES, config_of
 from tests.stages.runs import prepared
 
 STAGES = [stage for stage in PIPELINES["semi_vit"] if stage.kind.trains]

@@ -13,6 +13,7 @@ from semivit_tf.training.weight_files import read_arrays
 from tests.methods.small import hub_preset
 
 SHORT = [
+    "--preset=published",
     "--labels_per_class=2",
     "--validation_per_class=1",
     "--stages=finetune,semi_finetune,evaluate,export",

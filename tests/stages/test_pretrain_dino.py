@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from semivit_tf.config import Config
 from semivit_tf.stages import pretrain_dino
-from semivit_tf.training.checkpoints import SaveCheckpoints
+from semivit_tf.training.save_checkpoints import SaveCheckpoints
 from semivit_tf.training.weight_files import save_weights
 from tests.stages.runs import DINO, ROOT, TINY, error, prepared, run
 

@@ -15,7 +15,7 @@ def test_clock(seconds, shown):
     assert clock(seconds) == shown
 
 
-def run(monkeypatch, terminal, seconds=2.0):
+def run(monkeypatch, terminal, seconds=2.0, later=0.0):
     now = [0.0]
     monkeypatch.setattr(
         "semivit_tf.training.progress.time",
@@ -23,7 +23,9 @@ def run(monkeypatch, terminal, seconds=2.0):
     )
     stream = io.StringIO()
     stream.isatty = lambda: terminal
-    progress = Progress("finetune", 4, 5, ("loss", "absent"), stream=stream)
+    progress = Progress(
+        "finetune", 4, 5, ("loss", "absent"), stream=stream, later=later
+    )
     progress.on_train_begin()
     for epoch in range(4):
         progress.on_epoch_begin(epoch)
@@ -52,6 +54,13 @@ def test_long_epochs_have_lines_inside_and_the_last_step_has_one(monkeypatch):
         "finetune  epoch 4/4  loss 0.500  0.1 steps/s  0:15 left",
         "finetune  epoch 4/4  loss 0.250  0.1 steps/s  took 4:45",
     ]
+
+
+def test_the_time_left_of_later_stages_is_counted_in_steps(monkeypatch):
+    """After 5 of 20 steps of a second, 15 are left, and 60 as long as these."""
+    lines = run(monkeypatch, terminal=False, seconds=1.0, later=60.0).splitlines()
+    assert lines[1].endswith("1.0 steps/s  0:15 left  1:15 in all")
+    assert lines[4].endswith("took 0:19")
 
 
 def test_on_a_terminal_one_line_is_renewed(monkeypatch):

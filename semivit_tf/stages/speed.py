@@ -1,0 +1,106 @@
+"""How long a stage will take, from a few images that are learned without a graph.
+
+To trace and compile a step of a large network takes minutes. Operation by operation, a
+few images take seconds, and each takes what it takes in a graph. It is held to what
+stages take by `experiments/benchmarks/plan.py`.
+"""
+
+import dataclasses
+import math
+import time
+
+import numpy as np
+import tensorflow as tf
+
+_LARGE = 0.3  # seconds of an image with which a network is large
+_MORE = 4, 64  # images that are learned to measure, by a large network and a small one
+_READ = 4, 20  # images that are read to measure
+# Seconds, as measured:
+_TRACING = 0.04  # for a weight's tensor
+_COMPILING = 0.06  # by XLA, besides
+_DISPATCHING = 1e-4  # at each step, for a tensor
+_UPDATING = 1.5e-8  # for a number: moments, decay, average
+_STARTING = 4.0  # of a stage: streams, networks and files
+
+
+@dataclasses.dataclass(frozen=True)
+class Speed:
+    """What a stage takes.
+
+    Attributes:
+        step: Float. Seconds of a step.
+        beginning: Float. Seconds before the first step.
+    """
+
+    step: float
+    beginning: float
+
+    def seconds(self, steps):
+        """Returns how long a number of steps takes."""
+        return self.beginning + self.step * steps if steps else 0.0
+
+
+def estimated_speed(run, training, reading):
+    """Learns a few images of noise; returns a `Speed`.
+
+    Args:
+        run: `Run`.
+        training: `Training` of one of its stages, built on one device.
+        reading: Float. Seconds that reading an image takes.
+    """
+    model, images = training.model, training.images_per_step
+    model.batch_parts = 1  # a few images are not cut further
+    # Logical devices share the processors.
+    shared = run.config.run.logical_cpus > 1
+    replicas = 1 if shared else run.strategy.num_replicas_in_sync
+    tensors = len(model.weights)
+    trained = sum(math.prod(v.shape) for v in model.trainable_variables)
+    step = images * (_seconds_of_image(training) / replicas + reading)
+    step += _DISPATCHING * tensors + _UPDATING * trained
+    making = _TRACING + _COMPILING * bool(model.jit_compile)
+    return Speed(step, _STARTING + making * tensors)
+
+
+def _seconds_of_image(training):
+    """Returns how much longer a step takes with one image more."""
+    few, one = _learning(training, 1, times=2)
+    large = one > _LARGE * few
+    most = min(_MORE[not large], training.images_per_step)
+    many, more = _learning(training, most, times=1 if large else 3)
+    return max(0.0, more - one) / (many - few) if many > few else one / few
+
+
+def _learning(training, images, times):
+    """Returns about as many images, and how long their gradient takes at best."""
+    model = training.model
+    specs = training.stream(0).element_spec
+    rows = max(spec.shape[0] for spec in tf.nest.flatten(specs))
+    share = math.ceil(rows * images / training.images_per_step) / rows
+    batch = tf.nest.map_structure(lambda spec: _noise(spec, share), specs)
+    found = []
+    for _ in range(times):
+        start = time.perf_counter()
+        prepared = model.prepare(batch)
+        gradients, _ = model.gradients_of(prepared, model.trainable_variables)
+        float(tf.reduce_sum(gradients[0]))  # devices work on until they are asked
+        found.append(time.perf_counter() - start)
+    return share * training.images_per_step, min(found)
+
+
+def _noise(spec, share):
+    """Returns the first rows of a batch, as random bytes or as zeros."""
+    shape = (math.ceil(spec.shape[0] * share), *spec.shape[1:])
+    if spec.dtype == tf.uint8:
+        return tf.constant(np.random.default_rng(0).integers(0, 256, shape, "uint8"))
+    return tf.zeros(shape, spec.dtype)
+
+
+def seconds_of_reading(run):
+    """Returns how long reading and changing an image takes."""
+    times, sizes = [], [min(n, len(run.data.image_indices)) for n in _READ]
+    for size in sizes:
+        start = time.perf_counter()
+        next(iter(run.data.images(size, 0)))
+        times.append(time.perf_counter() - start)
+    # What a stream takes to begin is not for each image.
+    return max(0.0, times[1] - times[0]) / max(1, sizes[1] - sizes[0])

@@ -1,0 +1,140 @@
+"""How much of a run's work fits into its time."""
+
+import time
+
+import pytest
+
+from semivit_tf.cli import main
+from semivit_tf.config.settings import InputError
+from semivit_tf.stages import speed, timetable
+from semivit_tf.stages.plan import Plan
+from semivit_tf.stages.speed import Speed, estimated_speed, seconds_of_reading
+from semivit_tf.stages.timetable import Timetable
+from tests.stages.runs import prepared
+
+STEPS = {"pretrain": 100, "finetune": 50, "semi_finetune": 200}
+
+
+def table(monkeypatch, tmp_path, limit, **flags):
+    """A timetable of three stages whose steps take a second, 10 s before the first."""
+    made = prepared(
+        tmp_path,
+        stages=",".join(STEPS),
+        labels_per_class=2,
+        preset="balanced",
+        time_limit=limit,
+        **flags,
+    )
+
+    def plans(run, stages):
+        return {
+            stage: Plan(STEPS[stage.name], 1, Speed(1.0, 10.0), 1, 1, None, 1)
+            for stage in stages
+        }
+
+    monkeypatch.setattr(timetable, "plans_of", plans)
+    now = [1000.0]
+    monkeypatch.setattr(timetable.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(timetable, "_ENDING", 20.0)
+    monkeypatch.setattr(timetable, "_FORWARD", 0.0)
+    return made, Timetable(made, 1000.0), now
+
+
+def test_less_is_done_where_time_is_short(monkeypatch, tmp_path):
+    """380 s are planned; of 220 s, 20 end the run and 30 begin stages: 170 of 350."""
+    made, times, now = table(monkeypatch, tmp_path, "220s")
+    assert times.describe() == (
+        "training takes about 6:20: pretrain 1:50, finetune 1:00, "
+        "semi_finetune 3:30; less will be done, to end in 3:40"
+    )
+    first, second, third = times.wanted
+    begun = times.begin(made, first)
+    assert begun.work == pytest.approx(170 / 350)
+    assert begun.deadline == pytest.approx(1200 - 0.8 * 270 * 170 / 350)
+    # Twice as slow as planned: what follows counts twice, 120 s of the 200 are gone.
+    planned = 10 + round(100 * begun.work)
+    now[0] += 2 * planned
+    times.ended(begun, first)
+    assert times.slowness == pytest.approx(2.0)
+    begun = times.begin(made, second)
+    assert begun.work == pytest.approx(((200 - 2 * planned) / 2 - 20) / 250)
+    now[0] = 1300.0  # nothing is left
+    times.ended(begun, second)
+    begun = times.begin(made, third)
+    assert begun.work == 0.02 and begun.deadline == 1200.0
+
+
+def test_enough_time_changes_nothing(monkeypatch, tmp_path):
+    made, times, _ = table(monkeypatch, tmp_path, "1h")
+    assert "less" not in times.describe()
+    assert times.begin(made, times.wanted[0]).work == 1.0
+
+
+def test_too_little_time_is_refused_before_anything_is_trained(monkeypatch, tmp_path):
+    """30 s before first steps, 20 s at the end, and 2 % of 350 s."""
+    made, times, _ = table(monkeypatch, tmp_path, "50s")
+    with pytest.raises(InputError, match="--time_limit=50s is too short: about 0:57"):
+        times.begin(made, times.wanted[0])
+
+
+def test_what_is_said_is_done(monkeypatch, tmp_path):
+    """All but fine-tuning is said: of 200 s, 320 are not to be had."""
+    said = {"pretrain_epochs": 2, "semi_epochs": 2}
+    made, times, _ = table(monkeypatch, tmp_path, "390s", **said)
+    assert times.begin(made, times.wanted[0]).work == pytest.approx((370 - 330) / 50)
+    said["finetune_epochs"] = 3
+    made, times, _ = table(monkeypatch, tmp_path, "30s", **said)
+    assert times.begin(made, times.wanted[0]).work == 1.0
+
+
+def test_a_time_limit_scales_the_updates(tmp_path):
+    made = prepared(tmp_path, stages="finetune", labels_per_class=2, preset="balanced")
+    (stage,) = made.wanted
+    whole, half = (made.timed(work=w).settings(stage).epochs for w in (1.0, 0.5))
+    assert (whole, half) == (300, 150)
+
+
+def test_later_stages_count_in_steps_of_this_one(tmp_path):
+    """Fine-tuning learns 20 images a step, and stage 3 learns 120."""
+    flags = {"finetune_batch_size": 20, "semi_batch_size": 20, "labels_per_class": 2}
+    made = prepared(tmp_path, stages="finetune,semi_finetune", **flags)
+    first, second = made.wanted
+    expected = made.updates(second) * (20 + 100) / 20
+    assert made.later_steps(first) == pytest.approx(expected)
+    assert made.later_steps(second) == 0
+
+
+# === Estimates ===
+
+
+def test_an_image_takes_what_it_takes(tmp_path, monkeypatch):
+    """A gradient that sleeps 5 ms and 2 ms for each image; 40 are in a step."""
+    made = prepared(tmp_path, stages="finetune", labels_per_class=4, preset="balanced")
+    (stage,) = made.wanted
+    training = stage.kind.prepare(made, stage)
+    real = type(training.model).gradients_of
+
+    def slow(self, prepared, variables):
+        found = real(self, prepared, variables)
+        time.sleep(0.05 + 0.02 * prepared["image"].shape[0])
+        return found
+
+    for constant in ("_DISPATCHING", "_UPDATING"):
+        monkeypatch.setattr(speed, constant, 0.0)
+    monkeypatch.setattr(type(training.model), "gradients_of", slow)
+    found = estimated_speed(made, training, reading=0.001)
+    assert found.step == pytest.approx(40 * (0.02 + 0.001), rel=0.25)
+    assert found.seconds(10) == found.beginning + 10 * found.step
+    assert found.seconds(0) == 0.0
+    assert 0.0 <= seconds_of_reading(made) < 0.1
+
+
+def test_a_run_ends_within_its_time(tmp_path, capsys):
+    """The preset's 5,600 updates take minutes; here other tests may hold it up."""
+    flags = ["--stages=finetune,semi_finetune,export", "--labels_per_class=2"]
+    flags += ["--preset=best", "--xla=off", "--time_limit=45s"]
+    started = time.monotonic()
+    assert main(["main.py", *flags, f"--workdir={tmp_path}"]) == 0
+    assert time.monotonic() - started < 1.3 * 45
+    assert "; less will be done, to end in 0:45" in capsys.readouterr().out
+    assert (tmp_path / "export/1/saved_model.pb").exists()
