@@ -67,7 +67,9 @@ def _seconds_of_image(training):
     large = one > _LARGE * few
     most = min(_MORE[not large], training.images_per_step)
     many, more = _learning(training, most, times=1 if large else 3)
-    return max(0.0, more - one) / (many - few) if many > few else one / few
+    if more <= one:  # other work came between
+        return more / many
+    return (more - one) / (many - few) if many > few else one / few
 
 
 def _learning(training, images, times):
