@@ -29,19 +29,35 @@ from semivit_tf.methods.averaged_classifier import AveragedClassifier
 from semivit_tf.methods.classifier import Classifier
 from semivit_tf.methods.dino import DINO
 from semivit_tf.methods.fixmatch import FixMatch
+from semivit_tf.methods.flexmatch import FlexMatch
 from semivit_tf.methods.freematch import FreeMatch
 from semivit_tf.methods.mae import MAE
 from semivit_tf.methods.masked_autoencoder import MaskedAutoencoder
+from semivit_tf.methods.mean_teacher import MeanTeacher
 from semivit_tf.methods.mixings.no_mixing import NoMixing
 from semivit_tf.methods.mixings.probabilistic_mixing import ProbabilisticMixing
+from semivit_tf.methods.mixings.pseudo_mixup import PseudoMixup, PseudoMixupPlus
+from semivit_tf.methods.pi_model import PiModel
 from semivit_tf.methods.projected_backbone import ProjectedBackbone
+from semivit_tf.methods.pseudo_label import PseudoLabel
+from semivit_tf.methods.selections.curriculum_threshold import CurriculumThreshold
 from semivit_tf.methods.selections.fixed_threshold import FixedThreshold
 from semivit_tf.methods.selections.self_adaptive_threshold import (
     SelfAdaptiveThreshold,
 )
+from semivit_tf.methods.selections.soft_weights import SoftWeights
 from semivit_tf.methods.semi_supervised import SemiSupervised
 from semivit_tf.methods.semi_vit import SemiViT
-from tests.methods.small import crop_batch, semi_batch, small_convnext, small_vit
+from semivit_tf.methods.softmatch import SoftMatch
+from semivit_tf.methods.supervised import Supervised
+from semivit_tf.methods.uda import UDA
+from tests.methods.small import (
+    crop_batch,
+    semi_batch,
+    small_convnext,
+    small_network,
+    small_vit,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,16 +124,19 @@ LAYERS = [
 ]
 # These stay in float32 and are called once for each batch.
 SELECTIONS = [
+    Row(lambda: CurriculumThreshold(0.5, images=9), (PROBABILITIES, np.arange(9))),
     Row(lambda: FixedThreshold(0.5), (PROBABILITIES,)),
     Row(lambda: SelfAdaptiveThreshold(0.9), (PROBABILITIES,)),
+    Row(lambda: SoftWeights(0.9), (PROBABILITIES,)),
 ]
-MIXINGS = [NoMixing(), ProbabilisticMixing(0.3)]
+MIXINGS = [NoMixing(), PseudoMixup(), PseudoMixupPlus(), ProbabilisticMixing(0.3)]
 BACKBONES = [
     Row(adapted_network, (IMAGES,)),
     Row(lambda: small_convnext(drop_path=0.1), (IMAGES,)),
     Row(lambda: small_vit(drop_path=0.1), (IMAGES,)),
     Row(lambda: ProjectedBackbone(small_vit(), ProjectionHead(9, **HEAD)), (IMAGES,)),
 ]
+# What methods have of their own does not depend on the network.
 METHODS = [
     Row(
         lambda: AveragedClassifier(small_vit(), 3),
@@ -134,11 +153,30 @@ METHODS = [
         (IMAGES,),
         crop_batch(),
     ),
-    Row(lambda: FixMatch(small_vit(), 3, threshold=0.3), (IMAGES,), semi_batch(4, 12)),
-    Row(lambda: FreeMatch(small_vit(), 3), (IMAGES,), semi_batch(4, 12)),
+    Row(
+        lambda: FixMatch(small_network(), 3, threshold=0.3),
+        (IMAGES,),
+        semi_batch(4, 12),
+    ),
+    Row(
+        lambda: FlexMatch(small_network(), 3, images=12, threshold=0.3),
+        (IMAGES,),
+        semi_batch(4, 12),
+    ),
+    Row(lambda: FreeMatch(small_network(), 3), (IMAGES,), semi_batch(4, 12)),
     Row(lambda: MAE(small_vit(), mask_ratio=0.5, **DECODER), (IMAGES,), IMAGES),
-    Row(lambda: SemiSupervised(small_vit(), 3), (IMAGES,), semi_batch(4, 12)),
+    Row(lambda: MeanTeacher(small_network(), 3), (IMAGES,), semi_batch(4, 12)),
+    Row(lambda: PiModel(small_network(), 3), (IMAGES,), semi_batch(4, 12)),
+    Row(
+        lambda: PseudoLabel(small_network(), 3, threshold=0.3),
+        (IMAGES,),
+        semi_batch(4, 12),
+    ),
+    Row(lambda: SemiSupervised(small_network(), 3), (IMAGES,), semi_batch(4, 12)),
     Row(lambda: SemiViT(small_vit(), 3, threshold=0.0), (IMAGES,), semi_batch(4, 12)),
+    Row(lambda: SoftMatch(small_network(), 3), (IMAGES,), semi_batch(4, 12)),
+    Row(lambda: Supervised(small_network(), 3), (IMAGES,), semi_batch(4, 12)),
+    Row(lambda: UDA(small_network(), 3, threshold=0.3), (IMAGES,), semi_batch(4, 12)),
 ]
 # Bases of methods, which are not used by themselves.
 ABSTRACT = {"Method", "ReplicatedFit", "LabeledMethod", "ConsistencyMethod"}

@@ -110,6 +110,7 @@ def labeled_mix(
     probability=1.0,
     switch_probability=0.5,
     label_smoothing=0.1,
+    partner=None,
     seed=None,
 ):
     """Mixes a labelled batch with its own reverse, all rows by one random ratio.
@@ -124,6 +125,7 @@ def labeled_mix(
         probability: Float. The share of batches that are mixed at all.
         switch_probability: Float. The share of cutmix if both alphas are positive.
         label_smoothing: Float. Applied to the targets, mixed or not.
+        partner: Optional integer tensor `[B]`: other rows to mix with than the reverse.
         seed: Integer or `keras.random.SeedGenerator`.
 
     Returns:
@@ -150,14 +152,20 @@ def labeled_mix(
     count = ops.shape(images)[0]
     row, column = _box_centres(1, images.shape[1:3], seeds[3:])
     centre = (ops.repeat(row, count), ops.repeat(column, count))
+
+    def other(rows):
+        if partner is None:
+            return ops.flip(rows, axis=0)
+        return ops.take(rows, partner, axis=0)
+
     mixed, ratio = mix_rows(
         images,
-        ops.flip(images, axis=0),
+        other(images),
         ops.broadcast_to(ratio, (count,)),
         ops.broadcast_to(cut, (count,)),
         centre,
     )
-    return mixed, mix_targets(targets, ops.flip(targets, axis=0), ratio)
+    return mixed, mix_targets(targets, other(targets), ratio)
 
 
 def draw_pairs(images, cutmix_probability=0.5, seed=None):

@@ -11,8 +11,9 @@ def method_setting(default, help, *, part=None, **limits):
     Args:
         default: The usual default.
         help: One sentence.
-        part: Optional tuple `(field, value)`: the setting belongs to a part, and is
-            there only where that part is chosen, as in `("mixing", "probabilistic")`.
+        part: Optional tuple `(field, value, ...)`: the setting belongs to a part, and
+            is there only where that one, or one of those, is chosen, as in
+            `("mixing", "probabilistic")`.
         **limits: See `setting`.
     """
     return setting(None, help, usual=default, part=part, **limits)
@@ -21,12 +22,14 @@ def method_setting(default, help, *, part=None, **limits):
 class MethodSettings(Settings):
     """The base of methods' settings: what is not given has the method's default.
 
-    `defaults` holds those that differ from the usual ones. A field is None where it
+    `defaults` holds those that differ from the usual ones, and `lacks` names the fields
+    that mean nothing to the method. A field is None where it is one of these, or
     belongs to a part that is not chosen.
     """
 
     name = ""
     defaults = {}
+    lacks = ()
 
     def _check(self, field, value):
         if not self._has(field):
@@ -47,7 +50,9 @@ class MethodSettings(Settings):
         return {
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
-            if field.metadata["part"] == (name, getattr(self, name))
+            if field.metadata["part"]
+            and field.metadata["part"][0] == name
+            and self._has(field)
             and field.name not in own
         }
 
@@ -62,14 +67,21 @@ class MethodSettings(Settings):
 
     def _has(self, field):
         part = field.metadata["part"]
-        return part is None or getattr(self, part[0]) == part[1]
+        if field.name in self.lacks:
+            return False
+        return part is None or getattr(self, part[0]) in part[1:]
 
     def _refuse(self, field, value):
-        if value is not None:
-            name, wanted = field.metadata["part"]
+        if value is None:
+            return
+        flag = f"--{self.flag(field.name)}"
+        if field.name in self.lacks:
             raise InputError(
-                f"--{self.flag(field.name)} belongs to "
-                f"--{self.flag(name)}={wanted}. Received it with "
-                f"--{self.flag(name)}={getattr(self, name)}; "
-                f"--{self.flag(field.name)}= takes it back"
+                f"{flag} means nothing to {self.name}. Received: {value}; {flag}= "
+                "takes it back"
             )
+        name, *wanted = field.metadata["part"]
+        raise InputError(
+            f"{flag} belongs to --{self.flag(name)}={' or '.join(wanted)}. Received it "
+            f"with --{self.flag(name)}={getattr(self, name)}; {flag}= takes it back"
+        )

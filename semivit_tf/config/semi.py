@@ -21,25 +21,37 @@ class SemiMethodSettings(MethodSettings):
     selection: str | None = method_setting(
         "fixed_threshold",
         "Part: which pseudo labels count.",
-        choices=("fixed_threshold", "self_adaptive_threshold"),
+        choices=(
+            "fixed_threshold",
+            "curriculum_threshold",
+            "self_adaptive_threshold",
+            "soft_weights",
+        ),
     )
     mixing: str | None = method_setting(
         "none",
         "Part: how unlabelled images are mixed.",
-        choices=("none", "probabilistic"),
+        choices=("none", "pseudo_mixup", "pseudo_mixup_plus", "probabilistic"),
     )
     threshold: float | None = method_setting(
         0.95,
-        "Confidence from which a pseudo label is used.",
-        part=("selection", "fixed_threshold"),
+        "Confidence from which a pseudo label is used; of a curriculum, the highest.",
+        part=("selection", "fixed_threshold", "curriculum_threshold"),
         low=0.0,
     )
     threshold_momentum: float | None = method_setting(
         0.999,
-        "Momentum of the running means that thresholds are made of.",
-        part=("selection", "self_adaptive_threshold"),
+        "Momentum of the running means that thresholds or weights are made of.",
+        part=("selection", "self_adaptive_threshold", "soft_weights"),
+        derived=True,
         low=0.0,
         high=1.0,
+    )
+    deviations: float | None = method_setting(
+        2.0,
+        "How steeply the weights of less sure pseudo labels fall.",
+        part=("selection", "soft_weights"),
+        low=0.01,
     )
     cutmix_probability: float | None = method_setting(
         0.5,
@@ -47,6 +59,18 @@ class SemiMethodSettings(MethodSettings):
         part=("mixing", "probabilistic"),
         low=0.0,
         high=1.0,
+    )
+    pseudo_mixup_alpha: float | None = method_setting(
+        0.8,
+        "Mixup of unlabelled images; 0 is off.",
+        part=("mixing", "pseudo_mixup", "pseudo_mixup_plus"),
+        low=0.0,
+    )
+    pseudo_cutmix_alpha: float | None = method_setting(
+        1.0,
+        "Cutmix of unlabelled images; 0 is off.",
+        part=("mixing", "pseudo_mixup", "pseudo_mixup_plus"),
+        low=0.0,
     )
     unlabeled_weight: float | None = method_setting(
         1.0, "Weight of the unlabelled loss.", low=0.0
@@ -82,21 +106,31 @@ class SemiMethodSettings(MethodSettings):
     )
 
 
+_SEMI_VIT = {
+    "threshold": 0.6,
+    "unlabeled_weight": 5.0,
+    "labeled_view": "labeled",
+    "label_smoothing": 0.1,
+    "mixup_alpha": 0.8,
+    "cutmix_alpha": 1.0,
+    "ema_momentum": 0.9999,
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class SemiViTSettings(SemiMethodSettings):
     """Semi-ViT, as published."""
 
     name = "semi_vit"
-    defaults = {
-        "mixing": "probabilistic",
-        "threshold": 0.6,
-        "unlabeled_weight": 5.0,
-        "labeled_view": "labeled",
-        "label_smoothing": 0.1,
-        "mixup_alpha": 0.8,
-        "cutmix_alpha": 1.0,
-        "ema_momentum": 0.9999,
-    }
+    defaults = {**_SEMI_VIT, "mixing": "probabilistic"}
+
+
+@dataclasses.dataclass(frozen=True)
+class EMATeacherSettings(SemiMethodSettings):
+    """Semi-ViT without mixing of unlabelled images."""
+
+    name = "ema_teacher"
+    defaults = _SEMI_VIT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +139,17 @@ class FixMatchSettings(SemiMethodSettings):
 
     name = "fixmatch"
     defaults = {"labeler": "student_in_training"}
+
+
+@dataclasses.dataclass(frozen=True)
+class FlexMatchSettings(SemiMethodSettings):
+    """FlexMatch, as published."""
+
+    name = "flexmatch"
+    defaults = {
+        "labeler": "student_in_training",
+        "selection": "curriculum_threshold",
+    }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,9 +170,90 @@ class FreeMatchSettings(SemiMethodSettings):
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class SoftMatchSettings(SemiMethodSettings):
+    """SoftMatch, as published."""
+
+    name = "softmatch"
+    defaults = {"labeler": "student_in_training", "selection": "soft_weights"}
+
+
+@dataclasses.dataclass(frozen=True)
+class UDASettings(SemiMethodSettings):
+    """UDA, as published."""
+
+    name = "uda"
+    defaults = {"labeler": "student_in_training", "threshold": 0.8}
+
+    temperature: float | None = method_setting(
+        0.4, "Temperature of the targets; 1 leaves them as they are.", low=0.01
+    )
+    annealing: str | None = method_setting(
+        "none",
+        "How fast labelled images that the student is sure of are let in over the "
+        "stage; none: all from the first step.",
+        choices=("none", "linear", "log", "exp"),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class MeanTeacherSettings(SemiMethodSettings):
+    """Mean Teacher, as published for ViTs."""
+
+    name = "mean_teacher"
+    defaults = {"threshold": 0.0, "unlabeled_weight": 50.0, "unlabeled_ramp": 0.4}
+
+
+@dataclasses.dataclass(frozen=True)
+class PiModelSettings(SemiMethodSettings):
+    """The Pi-model, as published for ViTs."""
+
+    name = "pi_model"
+    defaults = {
+        "labeler": "student_in_training",
+        "threshold": 0.0,
+        "unlabeled_weight": 10.0,
+        "unlabeled_ramp": 0.4,
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class PseudoLabelSettings(SemiMethodSettings):
+    """Pseudo-Label, as published for ViTs."""
+
+    name = "pseudo_label"
+    defaults = {"labeler": "student_in_training", "unlabeled_ramp": 0.4}
+
+
+@dataclasses.dataclass(frozen=True)
+class SupervisedSettings(SemiMethodSettings):
+    """The labelled images alone, for as long as the other methods take."""
+
+    name = "supervised"
+    lacks = (
+        "labeler",
+        "selection",
+        "mixing",
+        "unlabeled_weight",
+        "unlabeled_ramp",
+    )
+
+
 SEMI_METHODS = {
     method.name: method
-    for method in (SemiViTSettings, FixMatchSettings, FreeMatchSettings)
+    for method in (
+        SemiViTSettings,
+        EMATeacherSettings,
+        FixMatchSettings,
+        FlexMatchSettings,
+        FreeMatchSettings,
+        SoftMatchSettings,
+        UDASettings,
+        MeanTeacherSettings,
+        PiModelSettings,
+        PseudoLabelSettings,
+        SupervisedSettings,
+    )
 }
 
 
@@ -145,6 +271,11 @@ class SemiFinetuneConfig(LabeledTrainingSettings):
     )
     unlabeled_per_labeled: int = setting(
         5, "Unlabelled images for each labelled one.", low=1
+    )
+    stop_on_collapse: bool = setting(
+        False,
+        "End with an error where pseudo labels have collapsed, instead of saying so.",
+        identity=False,
     )
     from_scratch: bool = setting(
         False, "Start from an untrained network, not from stage 2."

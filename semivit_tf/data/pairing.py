@@ -76,7 +76,7 @@ def pair_datasets(
 
 def _check_views(unlabeled_views, labeled_view):
     unknown = set(unlabeled_views) - set(_UNLABELED_VIEWS)
-    if unknown or not unlabeled_views or labeled_view not in _LABELED_VIEWS:
+    if unknown or labeled_view not in _LABELED_VIEWS:
         raise ValueError(
             f"`unlabeled_views` should be some of {', '.join(_UNLABELED_VIEWS)}, and "
             f"`labeled_view` one of {', '.join(_LABELED_VIEWS)}. "

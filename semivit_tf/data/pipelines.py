@@ -125,11 +125,16 @@ def semi_supervised_batches(
         start_step: Integer. How many batches were taken before.
         shard: See `index_batches`.
         unlabeled_views: Sequence of `"weak"`, `"strong"`, `"weak2"`, `"strong2"`: the
-            views to make.
+            views to make. None of them: batches are `({image}, label)`.
         labeled_view: See `labeled_batches`.
     """
+    labeled = labeled_batches(
+        views, labeled, batch_size, start_step, shard, labeled_view
+    )
     names = tuple(unlabeled_views)
-    if not names or len(set(names)) < len(names) or set(names) - set(_UNLABELED_VIEWS):
+    if not names:
+        return labeled.map(lambda image, label: ({"image": image}, label))
+    if len(set(names)) < len(names) or set(names) - set(_UNLABELED_VIEWS):
         raise ValueError(
             "`unlabeled_views` should be some of: "
             f"{', '.join(_UNLABELED_VIEWS)}; each once. Received: {unlabeled_views}"
@@ -147,10 +152,7 @@ def semi_supervised_batches(
         about = {"index": index, "unlabeled_label": unlabeled_label}
         return {"image": image, **shown, **about}, label
 
-    both = tf.data.Dataset.zip(
-        labeled_batches(views, labeled, batch_size, start_step, shard, labeled_view),
-        views.batches(order, names),
-    )
+    both = tf.data.Dataset.zip(labeled, views.batches(order, names))
     return untuned(both.map(join).prefetch(_BATCHES_AHEAD))
 
 

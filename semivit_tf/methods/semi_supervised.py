@@ -13,12 +13,14 @@ import keras
 from keras import ops
 
 from semivit_tf.losses.cross_entropy import (
+    class_numbers,
     smoothed_one_hot,
     soft_target_cross_entropy,
 )
 from semivit_tf.losses.pseudo_labels import pseudo_label_quality
 from semivit_tf.losses.streams import mean_over_streams
 from semivit_tf.methods.averaged_classifier import AveragedClassifier
+from semivit_tf.methods.effective_classes import EffectiveClasses
 from semivit_tf.methods.gating import Gating
 from semivit_tf.methods.labelers import LABELERS
 from semivit_tf.methods.mixings import MIXINGS
@@ -84,7 +86,8 @@ class SemiSupervised(Gating, AveragedClassifier):
     """
 
     # Which views data should give: of unlabelled images the one that is labelled and
-    # the one that is learned; of labelled ones "labeled" (a strong one) or "weak".
+    # the one that is learned, or one for both; of labelled ones "labeled" (a strong
+    # one) or "weak".
     unlabeled_views = ("weak", "strong")
     labeled_view = "labeled"
 
@@ -113,6 +116,7 @@ class SemiSupervised(Gating, AveragedClassifier):
         self.mixing = part_from(MIXINGS, "mixing", mixing)
         self.unlabeled_weight = unlabeled_weight
         self.seed_generator = keras.random.SeedGenerator(self.seed)
+        self.track_term(EffectiveClasses(self.num_classes, "pseudo_label_classes"))
 
     def logged_terms(self):
         return (
@@ -120,6 +124,7 @@ class SemiSupervised(Gating, AveragedClassifier):
             "unlabeled_loss",
             *self.further_terms,
             "kept",
+            "pseudo_label_classes",
             "pseudo_label_accuracy",
             "pseudo_label_precision",
             "pseudo_label_recall",
@@ -179,7 +184,8 @@ class SemiSupervised(Gating, AveragedClassifier):
     def prepare(self, batch):
         views, labels, weights = self.unpack(batch)
         self.check_views(views)
-        weak, strong = (views[name] for name in self.unlabeled_views)
+        labeled_by, learned = self.unlabeled_views[0], self.unlabeled_views[-1]
+        weak, strong = views[labeled_by], views[learned]
         probabilities = self.by_micro_batches(self.label, weak)
         weight = self.select(probabilities, views.get("index"))
         shown, pseudo_targets, weight = self.mix(
@@ -194,10 +200,10 @@ class SemiSupervised(Gating, AveragedClassifier):
             "shown": shown,
             "pseudo_target": pseudo_targets,
             "weight": weight,
+            "pseudo_label": ops.argmax(probabilities, axis=-1),
         }
         if "unlabeled_label" in views:
             # To report how right pseudo labels are; the truth reaches no loss.
-            prepared["pseudo_label"] = ops.argmax(probabilities, axis=-1)
             prepared["unlabeled_label"] = views["unlabeled_label"]
         return prepared
 
@@ -212,6 +218,7 @@ class SemiSupervised(Gating, AveragedClassifier):
             "labeled_loss": (labeled, 1.0),
             "unlabeled_loss": (unlabeled, 1.0),
             "kept": (ops.mean(weight), 1.0),
+            "pseudo_label_classes": (self._counted(prepared), 1.0),
         }
         for name, (factor, further) in self.further_losses(prepared, scores).items():
             if name not in self.further_terms:
@@ -229,6 +236,61 @@ class SemiSupervised(Gating, AveragedClassifier):
                 share = counted / ops.maximum(total, 1.0)
                 terms[f"pseudo_label_{name}"] = (share, total)
         return loss, terms
+
+    def _counted(self, prepared):
+        """Returns the weights `[K]` of the pseudo labels of each class."""
+        one_hot = ops.one_hot(prepared["pseudo_label"], self.num_classes)
+        return ops.sum(prepared["weight"][:, None] * one_hot, axis=0)
+
+    # === Validation ===
+
+    _quality = {}
+
+    def compile(self, *args, **kwargs):
+        """Configures training; see `Gating.compile`."""
+        super().compile(*args, **kwargs)
+        if self.unlabeled_views:
+            names = ("pseudo_label_precision", "pseudo_label_coverage")
+            with self.distribute_strategy.scope():
+                self._quality = {name: keras.metrics.Mean(name=name) for name in names}
+
+    @property
+    def metrics(self):
+        return [*super().metrics, *self._quality.values()]
+
+    def judge(self, probabilities):
+        """Returns the weights `[U]` that `select` would give now, and learns nothing.
+
+        None where that is not known: a selection of one's own may have no `judge`.
+        """
+        if type(self).select is not SemiSupervised.select:
+            return None
+        judge = getattr(self.selection, "judge", None)
+        return judge and judge(probabilities)
+
+    def test_step(self, batch):
+        logs = super().test_step(batch)
+        images, labels, _ = self.unpack(batch)
+        images = images["image"] if isinstance(images, dict) else images
+        probabilities = self._settled_label(images)
+        weight = self.judge(probabilities) if self._quality else None
+        if weight is None:
+            return logs
+        labels = class_numbers(labels)
+        predicted = ops.argmax(probabilities, axis=-1)
+        right = ops.cast(predicted == ops.cast(labels, predicted.dtype), "float32")
+        precision, coverage = self._quality.values()
+        precision.update_state(right, sample_weight=weight)
+        coverage.update_state(weight)
+        return {**logs, **{name: m.result() for name, m in self._quality.items()}}
+
+    def _settled_label(self, images):
+        """Returns what `label` does, by the student without what is random in it."""
+        if type(self).label is not SemiSupervised.label:
+            return self.label(images)
+        labeler = self.labeler.removesuffix("_in_training")
+        scores = LABELERS[labeler](self, images)
+        return ops.softmax(ops.mean(scores, axis=1), axis=-1)
 
     def get_config(self):
         return {

@@ -38,6 +38,10 @@ class Method(ReplicatedFit):
         """
         return {}
 
+    def track_term(self, metric):
+        """Lets a metric of its own sum up the logged term of the metric's name."""
+        self._means.trackers[metric.name] = metric
+
     def prepare(self, batch):
         """Works out what is decided once for a replica's batch, without a gradient.
 

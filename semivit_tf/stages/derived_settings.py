@@ -108,15 +108,16 @@ def derived_method_settings(config, settings, updates):
     width = _width(config.backbone)
     decoder = max(32, min(512, 3 * width // 4 // 16 * 16))
     memory = max(_TEACHER_MEMORY * updates, 10.0)
-    return _with_rules(
-        settings,
-        {
-            "ema_momentum": min(_rounded(1.0 - 1.0 / memory, 4), 0.9999),
-            "decoder_width": decoder,
-            "decoder_depth": 2,
-            "decoder_heads": max(2, decoder // 32),
-        },
-    )
+    momentum = min(_rounded(1.0 - 1.0 / memory, 4), 0.9999)
+    rules = {
+        "ema_momentum": momentum,
+        "decoder_width": decoder,
+        "decoder_depth": 2,
+        "decoder_heads": max(2, decoder // 32),
+    }
+    if getattr(settings, "threshold_momentum", None) is not None:
+        rules["threshold_momentum"] = momentum
+    return _with_rules(settings, rules)
 
 
 def _with_rules(settings, rules):

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from semivit_tf.evaluation.comparison import compare_predictions, verdict
 from semivit_tf.evaluation.metrics import evaluate_probabilities
+from semivit_tf.evaluation.pseudo_labels import pseudo_label_table
 from semivit_tf.evaluation.tables import results_table
 from semivit_tf.stages.export import served_weights
 from semivit_tf.stages.result_file import (
@@ -85,8 +86,8 @@ def continued(run, trained):
     return kept_by(run, source, "student")
 
 
-def predict_with(run, batches):
-    """Returns a function from `Kept` weights to labels and probabilities."""
+def predict_with(run):
+    """Returns a function from `Kept` weights and batches to labels, probabilities."""
     network = run.classifier()
 
     @tf.function
@@ -94,7 +95,7 @@ def predict_with(run, batches):
         logits = tf.cast(network(images, training=False), tf.float32)
         return tf.nn.softmax(logits)
 
-    def predict(kept):
+    def predict(kept, batches):
         kept.load(run, network)
         pairs = [(labels, probabilities_of(images)) for images, labels in batches]
         return tuple(np.concatenate(part) for part in zip(*pairs, strict=True))
@@ -141,12 +142,17 @@ def measured(run, stage, there):
     content = {"part": part, "results": []}
     if part is None:
         return content
-    predict, predicted = predict_with(run, batches), {}
+    names, predict, predicted = run.data.class_names, predict_with(run), {}
+    validation = run.data.validation()
     for kept in there:
-        labels, probabilities = predict(kept)
+        labels, probabilities = predict(kept, batches)
         predicted[kept] = probabilities.argmax(axis=1)
-        measures = evaluate_probabilities(labels, probabilities, run.data.class_names)
-        content["results"].append({**described(run, kept), **measures})
+        row = {**described(run, kept)}
+        row |= evaluate_probabilities(labels, probabilities, names)
+        if validation is not None and kept.stage and kept.stage.kind.labels_images:
+            table = pseudo_label_table(*predict(kept, validation), names)
+            row["validation_pseudo_labels"] = table
+        content["results"].append(row)
     return {**content, **compared(run, stage, labels, predicted)}
 
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from semivit_tf.config.settings import InputError
 from semivit_tf.data.unfinished_reads import forget_reads, image_at_fault
+from semivit_tf.training.collapse import CollapseError
 from semivit_tf.training.distribution import WORKER_ENDED
 from semivit_tf.training.non_finite import NonFiniteLossError
 from semivit_tf.training.weight_files import CheckpointError
@@ -40,7 +41,7 @@ def one_line_errors(folder):
     forget_reads()
     try:
         yield
-    except (CheckpointError, NonFiniteLossError, WeightsError) as error:
+    except (CheckpointError, CollapseError, NonFiniteLossError, WeightsError) as error:
         raise InputError(str(error)) from error
     except OSError as error:
         advice = "" if error.errno in _OTHER_KIND else f". {_CONTINUE}"

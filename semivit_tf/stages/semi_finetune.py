@@ -1,5 +1,8 @@
 """The kind of stage that learns from labelled and unlabelled images together."""
 
+import numpy as np
+
+from semivit_tf.evaluation.pseudo_labels import effective_classes
 from semivit_tf.methods.ema_teacher import EMATeacher
 from semivit_tf.methods.gating import reason_for_all_rows
 from semivit_tf.methods.mixings import MIXINGS
@@ -14,34 +17,55 @@ from semivit_tf.stages.starting_weights import (
     starting_weights,
 )
 from semivit_tf.stages.training import Training, TrainingKind
-from semivit_tf.training.schedules import Cosine, Ramp
+from semivit_tf.training.collapse import CollapseAlarm
+from semivit_tf.training.schedules import Annealing, Cosine, Ramp
 from semivit_tf.training.weight_files import save_weights
 
 _GATED = {"auto": "auto", "on": True, "off": False}
 
 
-def semi_method(settings, student, steps):
+def semi_method(settings, student, steps, images=None, shown=None):
     """Builds the method that the settings are of, around a student.
 
     Args:
         settings: Settings of a method.
         student: `Classifier`.
         steps: Integer. Of the whole stage.
+        images: Integer. Images of the source that unlabelled ones are in.
+        shown: Integer. Unlabelled images.
     """
-    weight = settings.unlabeled_weight
-    if settings.unlabeled_ramp:
-        weight = Ramp(weight, max(1, round(settings.unlabeled_ramp * steps)))
+    options = settings.own()
+    if settings.selection:
+        selection, chosen = SELECTIONS[settings.selection], {}
+        if getattr(selection, "remembers_images", False):
+            chosen = {"images": images, "shown": shown}
+        options["selection"] = selection(**settings.of_part("selection"), **chosen)
+    if settings.mixing:
+        options["mixing"] = MIXINGS[settings.mixing](**settings.of_part("mixing"))
+    if settings.labeler:
+        options["labeler"] = settings.labeler
+    if settings.unlabeled_weight is not None:
+        options["unlabeled_weight"] = _unlabeled_weight(settings, steps)
+    if "annealing" in options:
+        kind = options["annealing"]
+        options["annealing"] = None if kind == "none" else Annealing(kind, steps)
     return SEMI_METHODS[settings.name](
         student,
-        labeler=settings.labeler,
-        selection=SELECTIONS[settings.selection](**settings.of_part("selection")),
-        mixing=MIXINGS[settings.mixing](**settings.of_part("mixing")),
-        unlabeled_weight=weight,
         label_smoothing=settings.label_smoothing,
         mixup_alpha=settings.mixup_alpha,
         cutmix_alpha=settings.cutmix_alpha,
-        **settings.own(),
+        **options,
     )
+
+
+def _unlabeled_weight(settings, steps):
+    weight, share = settings.unlabeled_weight, settings.unlabeled_ramp
+    return Ramp(weight, max(1, round(share * steps))) if share else weight
+
+
+def _images(run):
+    """Returns how many images the source has, and how many of them are unlabelled."""
+    return len(run.data.parts.train.labels), len(run.data.unlabeled_indices)
 
 
 def _unlabeled_batch_size(settings):
@@ -50,6 +74,8 @@ def _unlabeled_batch_size(settings):
 
 class SemiFinetune(TrainingKind):
     """Semi-supervised fine-tuning of a student and its teacher."""
+
+    labels_images = True
 
     def from_scratch(self, settings):
         return settings.from_scratch
@@ -86,14 +112,13 @@ class SemiFinetune(TrainingKind):
         steps = settings.steps(len(run.data.unlabeled_indices), unlabeled)
         run.seed_stage(stage)
         with run.strategy.scope():
-            model = semi_method(
-                chosen, self.network(run, stage), settings.epochs * steps
-            )
+            student, total = self.network(run, stage), settings.epochs * steps
+            model = semi_method(chosen, student, total, *_images(run))
             optimizer = run.optimizer(model, settings, steps)
             run.compile(model, optimizer, settings, gated=_GATED[settings.gated])
         momentum = chosen.ema_momentum
         if chosen.ema_schedule == "cosine":
-            momentum = Cosine(momentum, 1.0, settings.epochs * steps)
+            momentum = Cosine(momentum, 1.0, total)
         return Training(
             model,
             lambda step, shard=(0, 1): run.data.semi_supervised(
@@ -108,9 +133,28 @@ class SemiFinetune(TrainingKind):
             epochs=settings.epochs,
             steps_per_epoch=steps,
             images_per_step=settings.batch_size + unlabeled,
-            callbacks=[EMATeacher(momentum), *self.warnings(run, stage)],
+            callbacks=[
+                EMATeacher(momentum),
+                *self.warnings(run, stage),
+                *self.alarms(run, stage, steps * unlabeled),
+            ],
             best=(model.answers, model.selecting_metric),
         )
+
+    def alarms(self, run, stage, images):
+        """Returns the callback that watches the pseudo labels of an epoch's images."""
+        settings, chosen = run.settings(stage), run.method_settings(stage)
+        if chosen.selection is None or run.num_classes < 2:
+            return []
+        labels = run.data.parts.train.labels[run.data.split.labeled]
+        classes = effective_classes(np.bincount(labels))
+        advice = f"more epochs of stage 2 or --{chosen.flag('unlabeled_ramp')}=0.4"
+        if chosen.threshold is not None:
+            advice = f"a higher --{chosen.flag('threshold')}, {advice}"
+        stop = settings.stop_on_collapse
+        if not run.is_chief and not stop:
+            return []
+        return [CollapseAlarm(stage.name, images, classes, advice, stop)]
 
     def need(self, run, stage, network):
         settings = run.settings(stage)
@@ -119,7 +163,7 @@ class SemiFinetune(TrainingKind):
         return labeled_need(run, network, learned, views, averaged=True)
 
     def check_method(self, run, stage, network):
-        semi_method(run.method_settings(stage), network, steps=1)
+        semi_method(run.method_settings(stage), network, 1, *_images(run))
 
     def load_file(self, run, stage, network):
         load_file(run, network, head="keep")  # a fine-tuned network

@@ -14,6 +14,8 @@ class Kind:
     """
 
     trains = False
+    # Whether it makes pseudo labels, which validation can tell how good they are.
+    labels_images = False
     # Whether the stage may leave images out. Then it comes before the split is kept,
     # and `carry_out` returns the `Run` that goes on.
     settles_data = False

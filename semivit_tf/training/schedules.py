@@ -131,3 +131,35 @@ class Ramp(keras.optimizers.schedules.LearningRateSchedule):
 
     def get_config(self):
         return {"value": self.value, "steps": self.steps}
+
+
+_ANNEALED = {
+    "linear": lambda share: share,
+    "exp": lambda share: ops.exp(5.0 * (share - 1.0)),
+    "log": lambda share: 1.0 - ops.exp(-5.0 * share),
+}
+
+
+@keras.saving.register_keras_serializable(package="semivit_tf")
+class Annealing(keras.optimizers.schedules.LearningRateSchedule):
+    """Grows to 1 over a run: evenly, at first slowly (exp), or at first fast (log).
+
+    Args:
+        kind: `"linear"`, `"exp"` or `"log"`.
+        steps: Integer. Of the run.
+    """
+
+    def __init__(self, kind, steps):
+        if kind not in _ANNEALED:
+            raise ValueError(
+                f"`kind` should be one of: {', '.join(_ANNEALED)}. Received: {kind!r}"
+            )
+        self.kind = kind
+        self.steps = steps
+
+    def __call__(self, step):
+        share = ops.minimum(ops.cast(step, "float32") / self.steps, 1.0)
+        return _ANNEALED[self.kind](share)
+
+    def get_config(self):
+        return {"kind": self.kind, "steps": self.steps}

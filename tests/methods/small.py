@@ -19,6 +19,16 @@ def small_vit(**options):
     return ViT(**{**arguments, "channels": 1, "name": "vit", **options})
 
 
+def small_network():
+    """Two dense layers and a norm for 8x8 grey images, which are traced in no time."""
+    images = keras.Input((8, 8, 1))
+    features = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(images))
+    features = keras.layers.Dense(16, activation="gelu")(features)
+    features = keras.layers.LayerNormalization()(features)
+    features = keras.layers.Dense(16, activation="gelu")(features)
+    return keras.Model(images, features, name="network")
+
+
 def small_convnext(**options):
     """A ConvNeXt for 8x8 grey images with about 4,000 weights."""
     arguments = {"image_size": 8, "depths": (1, 2), "widths": (8, 12)}
@@ -44,7 +54,7 @@ def hub_preset(folder, scale=None, offset=None):
 
 
 def semi_batch(labeled=4, unlabeled=12, seed=0, classes=3):
-    """A batch `({image, weak, strong, unlabeled_label}, label)` of noise."""
+    """A semi-supervised batch of noise, with all views and an index."""
     generator = np.random.default_rng(seed)
 
     def images(count):
@@ -56,7 +66,9 @@ def semi_batch(labeled=4, unlabeled=12, seed=0, classes=3):
         "strong": images(unlabeled),
         "unlabeled_label": generator.integers(0, classes, unlabeled).astype("int32"),
     }
-    return views, generator.integers(0, classes, labeled).astype("int32")
+    labels = generator.integers(0, classes, labeled).astype("int32")
+    index = np.arange(unlabeled)
+    return {**views, "weak2": images(unlabeled), "index": index}, labels
 
 
 def loss_and_terms(model, batch):

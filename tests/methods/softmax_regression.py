@@ -131,3 +131,7 @@ class SelfAdaptive:
 
     def thresholds(self):
         return self.confidence * self.mean / self.mean.max()
+
+
+def normalized_rows(values):
+    return values / values.sum(axis=1, keepdims=True)

@@ -82,6 +82,8 @@ def test_all_stages_leave_their_files(finished):
     last = json.loads(lines[-1])
     assert last["step"] == 2 * (1438 - 30) // 100 and last["kept"] == 1.0
     assert {"val_student_accuracy", "val_teacher_accuracy"} <= set(last)
+    assert last["val_pseudo_label_coverage"] == 1.0  # the threshold is 0
+    assert 0 < last["pseudo_label_classes"] <= 10 and last["collapsed"] in (0.0, 1.0)
 
 
 def test_evaluation_states_whose_weights_and_how_many_labels(finished):
@@ -97,6 +99,21 @@ def test_evaluation_states_whose_weights_and_how_many_labels(finished):
     assert {
         (r["images"], r["labels_used"], r["validation_labels"]) for r in results
     } == {(359, 20, 10)}
+
+
+def test_evaluation_says_how_good_pseudo_labels_are_on_validation_images(finished):
+    results = json.loads((finished / "evaluation.json").read_text())["results"]
+    lines = (finished / "semi_finetune/metrics.jsonl").read_text().splitlines()
+    for row in results:
+        of_teacher = row["stage"] == "semi_finetune"
+        assert ("validation_pseudo_labels" in row) == of_teacher
+    table = results[4]["validation_pseudo_labels"]  # of the last teacher
+    assert [row["threshold"] for row in table][:2] == [0.0, 0.5]
+    assert table[0]["coverage"] == 1.0
+    assert sum(one["images"] for one in table[0]["classes"]) == 10
+    last = json.loads(lines[-1])
+    assert table[0]["precision"] == pytest.approx(last["val_teacher_accuracy"])
+    assert last["val_pseudo_label_precision"] == pytest.approx(table[0]["precision"])
 
 
 def test_the_same_command_skips_what_is_done(finished, capsys):

@@ -30,7 +30,7 @@ def last_state(folder):
     "flags",
     [
         ["--semi_method=fixmatch", "--semi_steps_per_epoch=3"],
-        ["--semi_method=fixmatch", "--semi_mixing=probabilistic", "--semi_epochs=1"],
+        ["--semi_method=flexmatch", "--semi_mixing=pseudo_mixup", "--semi_epochs=1"],
     ],
 )
 def test_methods_and_their_parts_run_from_flags(flags, tmp_path, capsys):

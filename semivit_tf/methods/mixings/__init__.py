@@ -7,5 +7,11 @@ the method gives it a seed.
 
 from semivit_tf.methods.mixings.no_mixing import NoMixing
 from semivit_tf.methods.mixings.probabilistic_mixing import ProbabilisticMixing
+from semivit_tf.methods.mixings.pseudo_mixup import PseudoMixup, PseudoMixupPlus
 
-MIXINGS = {"none": NoMixing, "probabilistic": ProbabilisticMixing}
+MIXINGS = {
+    "none": NoMixing,
+    "pseudo_mixup": PseudoMixup,
+    "pseudo_mixup_plus": PseudoMixupPlus,
+    "probabilistic": ProbabilisticMixing,
+}

@@ -19,8 +19,12 @@ class FixedThreshold(keras.layers.Layer):
         super().__init__(**kwargs)
         self.threshold = threshold
 
-    def call(self, probabilities, index=None):
+    def judge(self, probabilities):
+        """Returns the weights `[U]` of images."""
         return confident(ops.max(probabilities, axis=-1), self.threshold)
+
+    def call(self, probabilities, index=None):
+        return self.judge(probabilities)
 
     def compute_output_shape(self, input_shape):
         return input_shape[:1]

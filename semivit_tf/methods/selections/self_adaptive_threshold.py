@@ -59,14 +59,18 @@ class SelfAdaptiveThreshold(keras.layers.Layer):
         relative = self.class_probability / ops.max(self.class_probability)
         return self.confidence * relative
 
+    def judge(self, probabilities):
+        """Returns the weights `[U]` of images, and learns nothing from them."""
+        thresholds = ops.take(self.thresholds(), ops.argmax(probabilities, axis=-1))
+        return confident(ops.max(probabilities, axis=-1), thresholds)
+
     def call(self, probabilities, index=None):
         labels = ops.argmax(probabilities, axis=-1)
         one_hot = ops.one_hot(labels, probabilities.shape[-1], dtype="float32")
-        largest = ops.max(probabilities, axis=-1)
-        self.follow(self.confidence, ops.mean(largest))
+        self.follow(self.confidence, ops.mean(ops.max(probabilities, axis=-1)))
         self.follow(self.class_probability, ops.mean(probabilities, axis=0))
         self.follow(self.class_share, ops.mean(one_hot, axis=0))
-        return confident(largest, ops.take(self.thresholds(), labels))
+        return self.judge(probabilities)
 
     def compute_output_shape(self, input_shape):
         return input_shape[:1]
