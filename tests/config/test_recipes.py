@@ -10,6 +10,7 @@ import pytest
 
 from semivit_tf.backbones import create_backbone, find_family
 from semivit_tf.backbones.vit import VIT_SIZES
+from semivit_tf.config.semi import SEMI_METHODS
 from semivit_tf.methods.classifier import Classifier
 from semivit_tf.stages import pretrain_mae
 from semivit_tf.stages.run import Run
@@ -47,6 +48,9 @@ def test_a_header_says_how_to_run_it_and_what_to_expect(name):
     )
 
 
+# The methods that Semi-ViT is compared with.
+COMPARED = tuple(name for name in SEMI_METHODS if name != "semi_vit")
+
 # Published accuracies in percent: of Semi-ViT after stage 2 and after stage 3; of MAE
 # after fine-tuning with all labels; of DINO by neighbours and by a linear probe.
 EXPECTED = {
@@ -70,6 +74,7 @@ EXPECTED = {
     "inaturalist2021_semi_vit_base_1pct": [],
     "inaturalist2021_semi_vit_base_10pct": [],
     "own_folder_semi_vit_base": [],
+    **{f"imagenet_{name}_vit_base_10pct": [] for name in COMPARED},
 }
 
 
@@ -340,6 +345,14 @@ USUAL = (5.0, 0.05, 0.999)
 BASE = ((0.65, 13, *USUAL), (0.75, 13, *USUAL), 5.0, "mean")
 LARGE = ((0.75, 25, *USUAL), (0.75, 25, *USUAL), 5.0, "mean")
 HUGE = ((0.75, 33, *USUAL), (0.75, 33, *USUAL), 5.0, "class_token")
+UNLABELED_WEIGHTS = {
+    "ema_teacher": 5.0,
+    **dict.fromkeys(("fixmatch", "flexmatch", "uda"), 10.0),
+    **dict.fromkeys(("freematch", "softmatch", "pseudo_label"), 1.0),
+    "mean_teacher": 50.0,
+    "pi_model": 10.0,
+    "supervised": None,
+}
 LEARNING = {
     "imagenet_semi_vit_base_1pct": BASE,
     "imagenet_semi_vit_base_10pct": BASE,
@@ -378,6 +391,19 @@ LEARNING = {
             *(1.0, "mean"),
         ),
     ),
+    **{
+        f"imagenet_{name}_vit_base_10pct": (*BASE[:2], UNLABELED_WEIGHTS[name], "mean")
+        for name in COMPARED
+    },
+    **{
+        f"fashion_mnist_{name}": (
+            (0.75, 7, 10.0, 0.05, 0.999),
+            (0.75, 7, 0.5, 0.05, 0.999),
+            SEMI_METHODS[name]().unlabeled_weight,
+            "mean",
+        )
+        for name in SEMI_METHODS
+    },
     **dict.fromkeys(
         ("fashion_mnist_250_labels", "fashion_mnist_dino"),
         (
