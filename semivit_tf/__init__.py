@@ -21,6 +21,7 @@ _PUBLIC = {
     "MeanTeacher": "semivit_tf.methods.mean_teacher",
     "PiModel": "semivit_tf.methods.pi_model",
     "PseudoLabel": "semivit_tf.methods.pseudo_label",
+    "SemiMAE": "semivit_tf.methods.semi_mae",
     "SemiSupervised": "semivit_tf.methods.semi_supervised",
     "SemiViT": "semivit_tf.methods.semi_vit",
     "SoftMatch": "semivit_tf.methods.softmatch",

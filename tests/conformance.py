@@ -46,6 +46,7 @@ from semivit_tf.methods.selections.self_adaptive_threshold import (
     SelfAdaptiveThreshold,
 )
 from semivit_tf.methods.selections.soft_weights import SoftWeights
+from semivit_tf.methods.semi_mae import SemiMAE
 from semivit_tf.methods.semi_supervised import SemiSupervised
 from semivit_tf.methods.semi_vit import SemiViT
 from semivit_tf.methods.softmatch import SoftMatch
@@ -173,6 +174,11 @@ METHODS = [
         semi_batch(4, 12),
     ),
     Row(lambda: SemiSupervised(small_network(), 3), (IMAGES,), semi_batch(4, 12)),
+    Row(
+        lambda: SemiMAE(small_vit(), 3, threshold=0.0, mask_ratio=0.5, **DECODER),
+        (IMAGES,),
+        semi_batch(4, 12),
+    ),
     Row(lambda: SemiViT(small_vit(), 3, threshold=0.0), (IMAGES,), semi_batch(4, 12)),
     Row(lambda: SoftMatch(small_network(), 3), (IMAGES,), semi_batch(4, 12)),
     Row(lambda: Supervised(small_network(), 3), (IMAGES,), semi_batch(4, 12)),

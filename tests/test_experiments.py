@@ -204,7 +204,8 @@ def test_a_sweep_refuses_a_recipe_without_the_stages_that_it_compares(sweep, cap
 FLAGFILES = sorted(
     path.name
     for path in (ROOT / "experiments").glob("*.flags")
-    if "semi_finetune" in parse(["main.py", f"--flagfile={path}"]).run.stage_names()
+    if {"finetune", "semi_finetune"}
+    <= set(parse(["main.py", f"--flagfile={path}"]).run.stage_names())
 )
 
 

@@ -239,6 +239,33 @@ class SupervisedSettings(SemiMethodSettings):
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class SemiMAESettings(SemiMethodSettings):
+    """Semi-MAE on Semi-ViT's parts, by choices of this project."""
+
+    name = "semi_mae"
+    defaults = SemiViTSettings.defaults
+
+    reconstruction_weight: float | None = method_setting(
+        1.0, "Weight of the loss of rebuilding hidden patches.", low=0.0
+    )
+    mask_ratio: float | None = method_setting(
+        0.75, "Share of patches hidden.", low=0.0, high=1.0
+    )
+    decoder_width: int | None = method_setting(
+        256, "Channels of a decoder token.", low=1, derived=True
+    )
+    decoder_depth: int | None = method_setting(
+        2, "Blocks of the decoder.", low=1, derived=True
+    )
+    decoder_heads: int | None = method_setting(
+        8, "Attention heads of the decoder.", low=1, derived=True
+    )
+    normalize_targets: bool | None = method_setting(
+        True, "Normalise each target patch."
+    )
+
+
 SEMI_METHODS = {
     method.name: method
     for method in (
@@ -253,6 +280,7 @@ SEMI_METHODS = {
         PiModelSettings,
         PseudoLabelSettings,
         SupervisedSettings,
+        SemiMAESettings,
     )
 }
 

@@ -6,6 +6,7 @@ from semivit_tf.methods.freematch import FreeMatch
 from semivit_tf.methods.mean_teacher import MeanTeacher
 from semivit_tf.methods.pi_model import PiModel
 from semivit_tf.methods.pseudo_label import PseudoLabel
+from semivit_tf.methods.semi_mae import SemiMAE
 from semivit_tf.methods.semi_vit import SemiViT
 from semivit_tf.methods.softmatch import SoftMatch
 from semivit_tf.methods.supervised import Supervised
@@ -23,4 +24,5 @@ SEMI_METHODS = {
     "pi_model": PiModel,
     "pseudo_label": PseudoLabel,
     "supervised": Supervised,
+    "semi_mae": SemiMAE,
 }

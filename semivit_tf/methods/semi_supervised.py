@@ -168,6 +168,13 @@ class SemiSupervised(Gating, AveragedClassifier):
         """
         return {}
 
+    def further_values(self):
+        """Returns how many values `further_losses` keep of an unlabelled image.
+
+        They are kept for the gradient; the memory of a step is estimated from them.
+        """
+        return 0
+
     # === Steps ===
 
     def check_views(self, views):

@@ -1,5 +1,7 @@
 """The kind of stage that learns from labelled and unlabelled images together."""
 
+import dataclasses
+
 import numpy as np
 
 from semivit_tf.evaluation.pseudo_labels import effective_classes
@@ -156,14 +158,20 @@ class SemiFinetune(TrainingKind):
             return []
         return [CollapseAlarm(stage.name, images, classes, advice, stop)]
 
-    def need(self, run, stage, network):
-        settings = run.settings(stage)
-        learned = settings.batch_size + _unlabeled_batch_size(settings)
-        views = 1 + _unlabeled_batch_size(settings) / learned
-        return labeled_need(run, network, learned, views, averaged=True)
+    def method(self, run, stage, network):
+        return semi_method(run.method_settings(stage), network, 1, *_images(run))
 
-    def check_method(self, run, stage, network):
-        semi_method(run.method_settings(stage), network, 1, *_images(run))
+    def need(self, run, stage, method):
+        settings = run.settings(stage)
+        unlabeled = _unlabeled_batch_size(settings)
+        learned = settings.batch_size + unlabeled
+        views = 1 + unlabeled / learned
+        need = labeled_need(run, method.student, learned, views, averaged=True)
+        if need is None:
+            return None
+        trained = [v.shape.num_elements() for v in method.trainable_variables]
+        kept = need.kept + unlabeled * method.further_values()
+        return dataclasses.replace(need, trained=sum(trained), kept=kept)
 
     def load_file(self, run, stage, network):
         load_file(run, network, head="keep")  # a fine-tuned network

@@ -55,12 +55,19 @@ class TrainingKind(Kind):
         """Loads `--init_from` into what `network` built."""
         raise NotImplementedError
 
-    def need(self, run, stage, network) -> Need | None:
-        """Returns what memory the stage takes; None where nothing is known."""
+    def need(self, run, stage, method) -> Need | None:
+        """Returns what memory the stage takes; None where nothing is known.
+
+        Args:
+            run: `Run`.
+            stage: `Stage`.
+            method: What `method` returned.
+        """
         return None
 
-    def check_method(self, run, stage, network) -> None:
-        """Refuses settings of a method that do not go together."""
+    def method(self, run, stage, network) -> keras.Model:
+        """Returns the method around a network; refuses settings that do not fit."""
+        return network
 
     def initialise(self, run, stage, model) -> None:
         """Gives the model of `prepare` the weights that the stage starts from."""
@@ -116,8 +123,8 @@ class TrainingKind(Kind):
             if file and not run.stage_folder(stage).done:
                 # What the file holds is said when the stage starts from it.
                 self.load_file(run.quiet(), stage, network)
-            self.check_method(run, stage, network)
-            needs = {**run.needs, stage.name: self.need(run, stage, network)}
+            method = self.method(run, stage, network)
+            needs = {**run.needs, stage.name: self.need(run, stage, method)}
             run = dataclasses.replace(run, needs=needs)
             flag = run.settings(stage).flag("batch_parts")
             return run.fix(stage, **{flag: micro_batches(run, stage)})

@@ -49,7 +49,9 @@ def test_a_header_says_how_to_run_it_and_what_to_expect(name):
 
 
 # The methods that Semi-ViT is compared with.
-COMPARED = tuple(name for name in SEMI_METHODS if name != "semi_vit")
+COMPARED = tuple(
+    name for name in SEMI_METHODS if name not in ("semi_vit", "semi_mae")
+)
 
 # Published accuracies in percent: of Semi-ViT after stage 2 and after stage 3; of MAE
 # after fine-tuning with all labels; of DINO by neighbours and by a linear probe.
@@ -62,6 +64,7 @@ EXPECTED = {
     "imagenet_semi_vit_huge_10pct": [81.4, 84.3],
     "imagenet_semi_vit_base_10pct_scratch": [57.0, 73.5],
     "imagenet_semi_convnext_tiny_10pct_scratch": [61.2, 74.1],
+    "imagenet_semi_mae_vit_small_10pct": [75.9],
     "imagenet_mae_finetune_vit_base": [83.66],
     "imagenet_mae_finetune_vit_large": [85.95],
     "imagenet_mae_finetune_vit_huge": [86.93],
@@ -405,7 +408,7 @@ LEARNING = {
         for name in SEMI_METHODS
     },
     **dict.fromkeys(
-        ("fashion_mnist_250_labels", "fashion_mnist_dino"),
+        ("fashion_mnist_250_labels", "fashion_mnist_dino", "fashion_mnist_semi_mae"),
         (
             (0.75, 7, 20.0, 0.05, 0.999),
             (0.75, 7, 0.4, 0.05, 0.999),
@@ -472,6 +475,26 @@ def test_layers_of_a_recipe_learn_as_published(name):
         assert rates == pytest.approx([peak / 2, peak], rel=1e-6)
     if semi is not None:
         assert config.semi_method.unlabeled_weight == unlabeled_weight
+
+
+def test_semi_mae_starts_from_scratch_and_has_a_light_decoder():
+    config = config_of("imagenet_semi_mae_vit_small_10pct.flags")
+    semi, chosen = config.semi, config.semi_method
+    unlabeled = IMAGENET - round(0.1 * IMAGENET)
+    assert unlabeled // (5 * semi.batch_size) == 1801 and semi.from_scratch
+    assert scaled_learning_rate(semi.base_learning_rate, semi.batch_size) == 5e-4
+    decoder = (chosen.decoder_width, chosen.decoder_depth, chosen.decoder_heads)
+    assert decoder == (256, 2, 8) and chosen.mask_ratio == 0.75
+    assert (chosen.labeler, chosen.mixing) == ("teacher", "probabilistic")
+    assert chosen.reconstruction_weight == 1.0 and chosen.normalize_targets
+    same = config_of("fashion_mnist_250_labels.flags")
+    own = config_of("fashion_mnist_semi_mae.flags")
+    for group in ("data", "backbone", "pretrain", "pretrain_method", "finetune"):
+        assert getattr(own, group) == getattr(same, group)
+    assert own.semi == dataclasses.replace(same.semi, method="semi_mae")
+    shared = {**same.flags(), "semi_method": "semi_mae", "workdir": own.run.workdir}
+    found = {flag for flag, value in own.flags().items() if value != shared[flag]}
+    assert found <= {flag for flag in shared if flag.startswith("semi_")}
 
 
 FINE_GRAINED = {

@@ -14,6 +14,7 @@ from semivit_tf.methods.fixmatch import FixMatch
 from semivit_tf.methods.freematch import FreeMatch
 from semivit_tf.methods.mae import MAE
 from semivit_tf.methods.mixings.no_mixing import NoMixing
+from semivit_tf.methods.semi_mae import SemiMAE
 from semivit_tf.methods.semi_vit import SemiViT
 from semivit_tf.training.optimizers import layer_wise_adamw
 from tests.methods.small import crop_batch, semi_batch, sharpen, small_vit
@@ -61,6 +62,19 @@ def mae():
     return FixedMAE(small_vit(), mask_ratio=0.5, **decoder)
 
 
+def semi_mae():
+    """With the masks of `FixedMAE`, and without mixing."""
+    decoder = {"decoder_width": 8, "decoder_depth": 1, "decoder_heads": 2}
+    options = {"mixup_alpha": 0, "cutmix_alpha": 0, "mixing": NoMixing()}
+    model = SemiMAE(small_vit(), 3, mask_ratio=0.5, **options, **decoder)
+    model.autoencoder.draw_order = lambda images, seed: FixedMAE.draw_order(
+        None, images
+    )
+    sharpen(model.student)
+    sharpen(model.teacher)
+    return model
+
+
 SEMI_SUPERVISED = (semi_vit, fixmatch, freematch)
 
 
@@ -68,7 +82,7 @@ def batches(build):
     given = [semi_batch(8, 24, seed=number) for number in range(STEPS)]
     if build is dino:
         given = [crop_batch(8, seed=number) for number in range(STEPS)]
-    elif build not in SEMI_SUPERVISED:
+    elif build not in (*SEMI_SUPERVISED, semi_mae):
         given = [(views["image"], labels) for views, labels in given]
     data = tf.data.Dataset.from_tensors(given[0])
     for batch in given[1:]:
@@ -128,7 +142,7 @@ def train_alone(build):
     return train(build, tf.distribute.get_strategy())
 
 
-@pytest.mark.parametrize("build", [classifier, *SEMI_SUPERVISED, mae, dino])
+@pytest.mark.parametrize("build", [classifier, *SEMI_SUPERVISED, semi_mae, mae, dino])
 def test_losses_and_weights_equal_one_device(build, mirrored):
     assert_same(build, *train_alone(build), *train(build, mirrored))
 

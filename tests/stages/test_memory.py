@@ -73,3 +73,28 @@ def test_pre_training_needs_memory_too(method, tmp_path):
     assert need.copied == need.trained * (shares - 1)
     assert need.kept > 100 * 18 * 8  # at least a token in a block of 8 channels
     assert need.pixels >= 100 * 64
+
+
+def test_the_decoder_of_semi_mae_is_counted(tmp_path):
+    """16 patches, of which the encoder sees 4 of 8 channels, and a decoder of 12."""
+    needs = {}
+    for method in ("semi_vit", "semi_mae"):
+        flags = {"stages": "finetune,semi_finetune", "semi_batch_size": 20}
+        flags |= {"labels_per_class": 2, "semi_method": method}
+        if method == "semi_mae":
+            flags |= {"semi_decoder_width": 12, "semi_decoder_heads": 2}
+            flags |= {"semi_decoder_depth": 3}
+        made = prepared(tmp_path, **flags)
+        stage = made.wanted[-1]
+        network = stage.kind.method(made, stage, stage.kind.network(made, stage))
+        needs[method] = network, stage.kind.need(made, stage, network)
+    (plain, before), (method, after) = needs.values()
+    decoder = method.autoencoder.decoder
+    own = sum(v.shape.num_elements() for v in decoder.trainable_variables) + 2 * 8
+    assert after.trained - before.trained == own
+    assert (after.copied, after.pixels) == (before.copied, before.pixels)
+    encoder_block = 18 * (4 + 1) * 8 + 2 * 2 * (4 + 1) ** 2
+    decoder_block = 18 * (16 + 1) * 12 + 2 * 2 * (16 + 1) ** 2
+    unlabeled = 5 * 20
+    assert after.kept - before.kept == unlabeled * (encoder_block + 3 * decoder_block)
+    assert plain.further_values() == 0

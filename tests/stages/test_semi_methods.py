@@ -31,6 +31,7 @@ def last_state(folder):
     [
         ["--semi_method=fixmatch", "--semi_steps_per_epoch=3"],
         ["--semi_method=flexmatch", "--semi_mixing=pseudo_mixup", "--semi_epochs=1"],
+        ["--semi_method=semi_mae", "--semi_mask_ratio=0.5", "--semi_epochs=1"],
     ],
 )
 def test_methods_and_their_parts_run_from_flags(flags, tmp_path, capsys):
@@ -86,6 +87,18 @@ def test_a_flag_of_another_method_is_one_line(tmp_path, capsys):
     )
     found = error(capsys, "--semi_method=freematch", folder)
     assert "--semi_threshold belongs to --semi_selection=fixed_threshold" in found
+
+
+def test_semi_mae_needs_a_vit_and_says_so(tmp_path, capsys):
+    convnext = ["--backbone=convnext", "--depths=1", "--widths=8", "--stem_patch=2"]
+    taken_back = [f"--{n}=" for n in ("patch_size", "width", "depth", "heads")]
+    flags = [*convnext, *taken_back, "--stages=finetune,semi_finetune"]
+    folder = f"--workdir={tmp_path / 'run'}"
+    found = error(capsys, *flags, "--semi_method=semi_mae", folder)
+    assert found.endswith(
+        "`backbone` should be a ViT, because patches are hidden before its blocks. "
+        "Received: ConvNeXt"
+    )
 
 
 def start(folder, *flags):
