@@ -49,6 +49,8 @@ def derived_settings(group, config, settings, images, work=1.0):
     }
     if find_family(config.backbone.backbone) in ELSEWHERE:
         rules |= {"drop_path": 0.0, "layer_decay": 1.0}  # what these cannot have
+    if settings.optimizer == "sgd":
+        del rules["base_learning_rate"]  # that of AdamW
     return _with_rules(settings, rules)
 
 

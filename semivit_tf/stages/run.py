@@ -15,12 +15,11 @@ from semivit_tf.methods.classifier import Classifier
 from semivit_tf.stages.batch_sizes import settled_settings
 from semivit_tf.stages.derived_settings import derived_method_settings
 from semivit_tf.stages.memory import Need
+from semivit_tf.stages.optimizers import stage_optimizer
 from semivit_tf.stages.run_folder import RunFolder, StageFolder
 from semivit_tf.stages.stage import Stage
 from semivit_tf.training.distribution import workers
 from semivit_tf.training.loop import Job, train
-from semivit_tf.training.optimizers import layer_wise_adamw
-from semivit_tf.training.schedules import WarmupCosine, scaled_learning_rate
 
 WIDE = 256  # channels of a token; measured at 64, 384 and 768
 
@@ -259,20 +258,8 @@ class Run:
         return Classifier(backbone, self.num_classes, name=name, **options)
 
     def optimizer(self, model, settings, steps_per_epoch, **options):
-        """Builds AdamW with the stage's schedule."""
-        schedule = WarmupCosine(
-            scaled_learning_rate(settings.base_learning_rate, settings.batch_size),
-            total_steps=settings.epochs * steps_per_epoch,
-            warmup_steps=round(settings.warmup_epochs * steps_per_epoch),
-            minimum=settings.minimum_learning_rate,
-        )
-        defaults = {
-            "beta_2": settings.beta_2,
-            "global_clipnorm": settings.clip_norm,
-            "layer_decay": settings.layer_decay,
-            "weight_decay": settings.weight_decay,
-        }
-        return layer_wise_adamw(model, schedule, **{**defaults, **options})
+        """Builds the optimizer of a stage; see `stage_optimizer`."""
+        return stage_optimizer(model, settings, steps_per_epoch, **options)
 
     def compile(self, model, optimizer, settings, **options):
         """Compiles a method with the micro-batches and the XLA of the settings."""

@@ -38,10 +38,13 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         rising = self.peak * step / max(self.warmup_steps, 1)
         span = max(self.total_steps - self.warmup_steps, 1)
         done = ops.clip((step - self.warmup_steps) / span, 0.0, 1.0)
-        falling = self.minimum + (self.peak - self.minimum) * 0.5 * (
+        return ops.where(step < self.warmup_steps, rising, self.falling(done))
+
+    def falling(self, done):
+        """Returns the rate after a share in [0, 1] of the steps after the warm-up."""
+        return self.minimum + (self.peak - self.minimum) * 0.5 * (
             1.0 + ops.cos(math.pi * done)
         )
-        return ops.where(step < self.warmup_steps, rising, falling)
 
     def get_config(self):
         return {
@@ -50,6 +53,31 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
             "warmup_steps": self.warmup_steps,
             "minimum": self.minimum,
         }
+
+
+@keras.saving.register_keras_serializable(package="semivit_tf")
+class WarmupSevenSixteenths(WarmupCosine):
+    """Rises linearly from 0 to the peak, then falls to a fifth of it, every step.
+
+    After a share t of the steps after the warm-up the rate is peak * cos(7 pi t / 16),
+    as FixMatch and its kin were published with.
+
+    Args:
+        peak: See `WarmupCosine`; so are the next two.
+        total_steps: Integer.
+        warmup_steps: Integer.
+    """
+
+    def __init__(self, peak, total_steps, warmup_steps=0):
+        super().__init__(peak, total_steps, warmup_steps)
+
+    def falling(self, done):
+        return self.peak * ops.cos(7.0 / 16.0 * math.pi * done)
+
+    def get_config(self):
+        config = super().get_config()
+        del config["minimum"]
+        return config
 
 
 @keras.saving.register_keras_serializable(package="semivit_tf")

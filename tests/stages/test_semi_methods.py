@@ -30,7 +30,11 @@ def last_state(folder):
     "flags",
     [
         ["--semi_method=fixmatch", "--semi_steps_per_epoch=3"],
-        ["--semi_method=flexmatch", "--semi_mixing=pseudo_mixup", "--semi_epochs=1"],
+        [
+            *("--semi_method=flexmatch", "--semi_mixing=pseudo_mixup"),
+            *("--semi_epochs=1", "--semi_optimizer=sgd"),
+            *("--semi_schedule=cosine_7_16", "--finetune_optimizer=sgd"),
+        ],
         ["--semi_method=semi_mae", "--semi_mask_ratio=0.5", "--semi_epochs=1"],
     ],
 )
@@ -75,7 +79,9 @@ def test_a_ramp_has_a_step_at_least(share, steps):
     settings = dataclasses.replace(config.semi_method, unlabeled_ramp=share)
     weight = semi_method(settings, Classifier(small_vit(), 3), 14).unlabeled_weight
     assert (weight.value, weight.steps) == (5.0, steps)
-    assert float(weight(0)) == 0.0 and float(weight(steps)) == 5.0
+    assert float(weight(0)) == 0.0
+    assert [float(weight(steps + more)) for more in (0, 1, 99)] == [5.0] * 3
+    assert float(weight(steps / 2)) == 2.5
 
 
 def test_a_flag_of_another_method_is_one_line(tmp_path, capsys):

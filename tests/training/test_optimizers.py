@@ -9,10 +9,9 @@ from semivit_tf.backbones import create_backbone
 from semivit_tf.methods.classifier import Classifier
 from semivit_tf.methods.mae import MAE
 from semivit_tf.methods.semi_vit import SemiViT
+from semivit_tf.training.clipping import clip_global_norm, clip_norm
 from semivit_tf.training.optimizers import (
     LayerWiseAdamW,
-    clip_global_norm,
-    clip_norm,
     find_layer_groups,
     layer_ids,
     layer_wise_adamw,

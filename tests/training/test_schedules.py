@@ -8,6 +8,7 @@ from semivit_tf.training.schedules import (
     Cosine,
     EpochRamp,
     WarmupCosine,
+    WarmupSevenSixteenths,
     scaled_learning_rate,
 )
 
@@ -31,6 +32,24 @@ def test_warmup_cosine_equals_the_formula_everywhere():
     np.testing.assert_allclose(rates[warmup], peak, rtol=1e-6)
     np.testing.assert_allclose(rates[[total, 80]], minimum, rtol=1e-2)
     assert (np.diff(rates[warmup : total + 1]) < 0).all()
+
+
+def test_seven_sixteenths_of_a_cosine_equal_the_formula_everywhere():
+    peak, warmup, total = 0.03, 10, 60
+    schedule = WarmupSevenSixteenths(peak, total, warmup)
+    steps = np.arange(81)
+    done = np.clip((steps - warmup) / (total - warmup), 0, 1)
+    falling = peak * np.cos(7 * np.pi * done / 16)
+    expected = np.where(steps < warmup, peak * steps / warmup, falling)
+    rates = np.array([float(schedule(step)) for step in steps])
+    np.testing.assert_allclose(rates, expected, rtol=1e-5, atol=1e-9)
+    assert rates[0] == 0
+    np.testing.assert_allclose(rates[warmup], peak, rtol=1e-6)
+    # The cosine of 78.75 degrees.
+    np.testing.assert_allclose(rates[[total, 80]], peak * 0.19509032, rtol=1e-5)
+    plain = WarmupSevenSixteenths(peak, total)
+    np.testing.assert_allclose(plain(30), peak * 0.77301045, rtol=1e-5)
+    np.testing.assert_allclose(plain(0), peak, rtol=1e-6)
 
 
 def test_no_warmup_starts_at_the_peak():
@@ -73,7 +92,13 @@ def test_a_ramp_takes_the_steps_of_linspace_and_stays(epochs):
 
 
 @pytest.mark.parametrize(
-    "schedule", [Cosine(0.1, 0.4, 9), EpochRamp(1, 2, 3, 4), WarmupCosine(1, 9, 2)]
+    "schedule",
+    [
+        Cosine(0.1, 0.4, 9),
+        EpochRamp(1, 2, 3, 4),
+        WarmupCosine(1, 9, 2),
+        WarmupSevenSixteenths(1, 9, 2),
+    ],
 )
 def test_schedules_are_rebuilt_from_their_configuration(schedule):
     again = keras.saving.deserialize_keras_object(
