@@ -85,9 +85,9 @@ class SemiSupervised(Gating, AveragedClassifier):
         **kwargs: Passed to `AveragedClassifier`.
     """
 
-    # Which views data should give: of unlabelled images the one that is labelled and
-    # the one that is learned, or one for both; of labelled ones "labeled" (a strong
-    # one) or "weak".
+    # Which views data should give: of unlabelled images first the one that is labelled,
+    # last the one that is learned, which may be the same, and others that a method has a
+    # use for between them; of labelled ones "labeled" (a strong one) or "weak".
     unlabeled_views = ("weak", "strong")
     labeled_view = "labeled"
 

@@ -165,8 +165,8 @@ class SemiFinetune(TrainingKind):
         settings = run.settings(stage)
         unlabeled = _unlabeled_batch_size(settings)
         learned = settings.batch_size + unlabeled
-        views = 1 + unlabeled / learned
-        need = labeled_need(run, method.student, learned, views, averaged=True)
+        seen = settings.batch_size + len(method.unlabeled_views) * unlabeled
+        need = labeled_need(run, method.student, learned, seen / learned, averaged=True)
         if need is None:
             return None
         trained = [v.shape.num_elements() for v in method.trainable_variables]

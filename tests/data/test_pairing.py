@@ -77,6 +77,26 @@ def test_views_differ_from_each_other_and_from_epoch_to_epoch():
     np.testing.assert_array_equal(again["strong"], first["strong"])
 
 
+def test_second_views_are_other_draws_of_the_same_images():
+    names = ("weak", "weak2", "strong2", "strong")
+    make = semivit_tf.pair_datasets
+    plain = make(
+        labeled(), unlabeled(), 4, 5, augmentation="none", unlabeled_views=names
+    )
+    [(views, _)] = read(plain)
+    assert set(views) == {"image", *names}
+    for name in names:
+        np.testing.assert_array_equal(views[name], images(20))
+    drawn = make(labeled(), unlabeled(), 4, 5, unlabeled_views=names)
+    [(views, _)], [(next_epoch, _)] = read(drawn), read(drawn)
+    for name, second in (("weak", "weak2"), ("strong", "strong2")):
+        assert (views[name] != views[second]).mean() > 0.1
+        assert (views[second] != next_epoch[second]).mean() > 0.1
+    [(again, _)] = read(make(labeled(), unlabeled(), 4, 5))
+    for name in ("weak", "strong"):
+        np.testing.assert_array_equal(again[name], views[name])
+
+
 def test_known_labels_of_unlabelled_images_are_kept_for_diagnostics():
     data = semivit_tf.pair_datasets(labeled(), labeled(6), 2, 3, augmentation="none")
     [(views, _)] = read(data)

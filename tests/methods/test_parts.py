@@ -10,7 +10,7 @@ from semivit_tf.methods.freematch import FreeMatch
 from semivit_tf.methods.semi_supervised import SemiSupervised
 from semivit_tf.methods.semi_vit import SemiViT
 from semivit_tf.training.schedules import Ramp
-from tests.methods.small import loss_and_terms, semi_batch, small_vit
+from tests.methods.small import loss_and_terms, semi_batch, sharpen, small_vit
 
 
 class Margin(SemiSupervised):
@@ -52,6 +52,42 @@ def test_the_weight_of_the_unlabelled_loss_may_grow():
     np.testing.assert_allclose(weights, [0, 2, 4, 6, 8, 8], atol=1e-4)
     again = SemiSupervised.from_config(model.get_config())
     assert again.unlabeled_weight.get_config() == {"value": 8.0, "steps": 4}
+
+
+class TwoStrong(SemiSupervised):
+    """Also learns to answer alike to two strong views."""
+
+    unlabeled_views = ("weak", "strong2", "strong")
+    further_terms = ("difference",)
+
+    def prepare(self, batch):
+        return {**super().prepare(batch), "strong2": batch[0]["strong2"]}
+
+    def further_losses(self, prepared, scores):
+        other = self.student.scores(prepared["strong2"], training=True)
+        return {"difference": (0.5, tf.reduce_mean((scores - other) ** 2))}
+
+
+def test_a_method_may_ask_for_more_views_and_use_them():
+    model = TwoStrong(small_vit(), 3, mixup_alpha=0, cutmix_alpha=0)
+    model.selection.threshold = 0.0  # scores are zero for images that do not count
+    sharpen(model.student)
+    views, labels = semi_batch(4, 12)
+    with pytest.raises(
+        ValueError, match=r"\(\{image, weak, strong2, strong\}, label\)"
+    ):
+        model.prepare((views, labels))
+    views["strong2"] = semi_batch(4, 12, seed=1)[0]["strong"]
+    prepared = model.prepare((views, labels))
+    np.testing.assert_array_equal(prepared["shown"], views["strong"])
+    np.testing.assert_array_equal(prepared["weak"], views["weak"])
+    loss, terms = model.objective(prepared)
+    logits = [np.asarray(model.student(views[name])) for name in ("strong", "strong2")]
+    difference = ((logits[0] - logits[1]) ** 2).mean()
+    assert difference > 0.01
+    np.testing.assert_allclose(terms["difference"][0], difference, rtol=1e-4)
+    others = terms["labeled_loss"][0] + terms["unlabeled_loss"][0]
+    np.testing.assert_allclose(loss, others + 0.5 * difference, rtol=1e-5)
 
 
 def test_pairs_are_drawn_once_for_all_micro_batches():
