@@ -53,7 +53,7 @@ def create_steps(way):
     import numpy as np
     import tensorflow as tf
 
-    from semivit_tf.config.semi import SEMI_METHODS
+    from semivit_tf.config.semi_methods import SEMI_METHODS
     from semivit_tf.methods.ema_teacher import EMATeacher
     from semivit_tf.stages.semi_finetune import semi_method
     from semivit_tf.training.optimizers import layer_wise_adamw

@@ -100,6 +100,16 @@ def draw_beta(alpha, seed=None):
     return low + (high - low) * (place - ops.cast(index, "float32"))
 
 
+def _cut_and_ratio(mixup_alpha, cutmix_alpha, switch_probability, seeds):
+    """Draws for a batch whether a box is pasted, and the share of the images."""
+    if mixup_alpha > 0 and cutmix_alpha > 0:
+        cut = keras.random.uniform((), seed=seeds[0]) < switch_probability
+        cutmix, mixup = (draw_beta(a, seeds[1]) for a in (cutmix_alpha, mixup_alpha))
+        return cut, ops.where(cut, cutmix, mixup)
+    cut = ops.convert_to_tensor(cutmix_alpha > 0)
+    return cut, draw_beta(max(mixup_alpha, cutmix_alpha), seeds[1])
+
+
 def labeled_mix(
     images,
     labels,
@@ -138,14 +148,7 @@ def labeled_mix(
     if not (mixup_alpha > 0 or cutmix_alpha > 0) or probability == 0:
         return images, targets
     seeds = _seeds(seed, 5)
-    if mixup_alpha > 0 and cutmix_alpha > 0:
-        cut = keras.random.uniform((), seed=seeds[0]) < switch_probability
-        ratio = ops.where(
-            cut, draw_beta(cutmix_alpha, seeds[1]), draw_beta(mixup_alpha, seeds[1])
-        )
-    else:
-        cut = ops.convert_to_tensor(cutmix_alpha > 0)
-        ratio = draw_beta(max(mixup_alpha, cutmix_alpha), seeds[1])
+    cut, ratio = _cut_and_ratio(mixup_alpha, cutmix_alpha, switch_probability, seeds)
     mixes = keras.random.uniform((), seed=seeds[2]) < probability
     ratio = ops.where(mixes, ratio, 1.0)
 

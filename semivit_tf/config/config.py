@@ -9,7 +9,8 @@ from semivit_tf.config.method_settings import MethodSettings
 from semivit_tf.config.presets import PUBLISHED
 from semivit_tf.config.pretrain import PRETRAIN_METHODS, PretrainConfig
 from semivit_tf.config.run import STAGES, RunConfig
-from semivit_tf.config.semi import SEMI_METHODS, SemiFinetuneConfig
+from semivit_tf.config.semi import SemiFinetuneConfig
+from semivit_tf.config.semi_methods import SEMI_METHODS
 from semivit_tf.config.settings import InputError
 from semivit_tf.config.task import BackboneConfig, DataConfig
 

@@ -13,7 +13,6 @@ import keras
 from keras import ops
 
 from semivit_tf.losses.cross_entropy import (
-    class_numbers,
     smoothed_one_hot,
     soft_target_cross_entropy,
 )
@@ -22,6 +21,7 @@ from semivit_tf.losses.streams import mean_over_streams
 from semivit_tf.methods.averaged_classifier import AveragedClassifier
 from semivit_tf.methods.effective_classes import EffectiveClasses
 from semivit_tf.methods.gating import Gating
+from semivit_tf.methods.judged_labels import JudgedLabels
 from semivit_tf.methods.labelers import LABELERS
 from semivit_tf.methods.mixings import MIXINGS
 from semivit_tf.methods.selections import SELECTIONS
@@ -59,7 +59,7 @@ def set_part(options, kind, name, part):
 
 
 @keras.saving.register_keras_serializable(package="semivit_tf")
-class SemiSupervised(Gating, AveragedClassifier):
+class SemiSupervised(JudgedLabels, Gating, AveragedClassifier):
     """The step of all methods that learn from `({image, weak, strong}, label)`.
 
     The loss is the labelled loss, plus `unlabeled_weight` times the mean over all
@@ -86,8 +86,8 @@ class SemiSupervised(Gating, AveragedClassifier):
     """
 
     # Which views data should give: of unlabelled images first the one that is labelled,
-    # last the one that is learned, which may be the same, and others that a method has a
-    # use for between them; of labelled ones "labeled" (a strong one) or "weak".
+    # last the one that is learned, which may be the same, and others that the method
+    # needs between them; of labelled ones "labeled" (a strong one) or "weak".
     unlabeled_views = ("weak", "strong")
     labeled_view = "labeled"
 
@@ -134,12 +134,31 @@ class SemiSupervised(Gating, AveragedClassifier):
 
     def label(self, images):
         """Returns the probabilities `[U, K]` of weak views, without a gradient."""
-        scores = LABELERS[self.labeler](self, images)
+        return self._by(self.labeler, images)
+
+    def settled_label(self, images):
+        """Returns what `label` does, by the student without what is random in it."""
+        if type(self).label is not SemiSupervised.label:
+            return self.label(images)
+        return self._by(self.labeler.removesuffix("_in_training"), images)
+
+    def _by(self, labeler, images):
+        scores = LABELERS[labeler](self, images)
         return ops.softmax(ops.mean(scores, axis=1), axis=-1)
 
     def select(self, probabilities, index=None):
         """Returns the weights `[U]` in [0, 1] of images with these probabilities."""
         return self.selection(probabilities, index=index)
+
+    def judge(self, probabilities):
+        """Returns the weights `[U]` that `select` would give now, and learns nothing.
+
+        None where that is not known: a selection of one's own may have no `judge`.
+        """
+        if type(self).select is not SemiSupervised.select:
+            return None
+        judge = getattr(self.selection, "judge", None)
+        return judge and judge(probabilities)
 
     def targets(self, probabilities):
         """Returns what the student should answer: here hard labels, smoothed."""
@@ -248,56 +267,6 @@ class SemiSupervised(Gating, AveragedClassifier):
         """Returns the weights `[K]` of the pseudo labels of each class."""
         one_hot = ops.one_hot(prepared["pseudo_label"], self.num_classes)
         return ops.sum(prepared["weight"][:, None] * one_hot, axis=0)
-
-    # === Validation ===
-
-    _quality = {}
-
-    def compile(self, *args, **kwargs):
-        """Configures training; see `Gating.compile`."""
-        super().compile(*args, **kwargs)
-        if self.unlabeled_views:
-            names = ("pseudo_label_precision", "pseudo_label_coverage")
-            with self.distribute_strategy.scope():
-                self._quality = {name: keras.metrics.Mean(name=name) for name in names}
-
-    @property
-    def metrics(self):
-        return [*super().metrics, *self._quality.values()]
-
-    def judge(self, probabilities):
-        """Returns the weights `[U]` that `select` would give now, and learns nothing.
-
-        None where that is not known: a selection of one's own may have no `judge`.
-        """
-        if type(self).select is not SemiSupervised.select:
-            return None
-        judge = getattr(self.selection, "judge", None)
-        return judge and judge(probabilities)
-
-    def test_step(self, batch):
-        logs = super().test_step(batch)
-        images, labels, _ = self.unpack(batch)
-        images = images["image"] if isinstance(images, dict) else images
-        probabilities = self._settled_label(images)
-        weight = self.judge(probabilities) if self._quality else None
-        if weight is None:
-            return logs
-        labels = class_numbers(labels)
-        predicted = ops.argmax(probabilities, axis=-1)
-        right = ops.cast(predicted == ops.cast(labels, predicted.dtype), "float32")
-        precision, coverage = self._quality.values()
-        precision.update_state(right, sample_weight=weight)
-        coverage.update_state(weight)
-        return {**logs, **{name: m.result() for name, m in self._quality.items()}}
-
-    def _settled_label(self, images):
-        """Returns what `label` does, by the student without what is random in it."""
-        if type(self).label is not SemiSupervised.label:
-            return self.label(images)
-        labeler = self.labeler.removesuffix("_in_training")
-        scores = LABELERS[labeler](self, images)
-        return ops.softmax(ops.mean(scores, axis=1), axis=-1)
 
     def get_config(self):
         return {

@@ -9,7 +9,7 @@ from semivit_tf.cli import parse
 from semivit_tf.config import Config
 from semivit_tf.config.config import METHODS, described_default
 from semivit_tf.config.pretrain import PRETRAIN_METHODS
-from semivit_tf.config.semi import SEMI_METHODS, SemiMethodSettings
+from semivit_tf.config.semi_methods import SEMI_METHODS, SemiMethodSettings
 from semivit_tf.config.settings import InputError
 from semivit_tf.methods import dino, ema_teacher, mae, semi_methods
 from semivit_tf.methods.labelers import LABELERS

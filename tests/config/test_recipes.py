@@ -10,7 +10,7 @@ import pytest
 
 from semivit_tf.backbones import create_backbone, find_family
 from semivit_tf.backbones.vit import VIT_SIZES
-from semivit_tf.config.semi import SEMI_METHODS
+from semivit_tf.config.semi_methods import SEMI_METHODS
 from semivit_tf.methods.classifier import Classifier
 from semivit_tf.stages import pretrain_mae
 from semivit_tf.stages.run import Run
@@ -49,9 +49,7 @@ def test_a_header_says_how_to_run_it_and_what_to_expect(name):
 
 
 # The methods that Semi-ViT is compared with.
-COMPARED = tuple(
-    name for name in SEMI_METHODS if name not in ("semi_vit", "semi_mae")
-)
+COMPARED = tuple(name for name in SEMI_METHODS if name not in ("semi_vit", "semi_mae"))
 
 # Published accuracies in percent: of Semi-ViT after stage 2 and after stage 3; of MAE
 # after fine-tuning with all labels; of DINO by neighbours and by a linear probe.
