@@ -66,6 +66,15 @@ def flags_of_networks():
     return [field.name for field in dataclasses.fields(BackboneConfig)]
 
 
+def lines_of(flagfile):
+    """Returns the lines of a flagfile, and those of flagfiles that it names."""
+    found = []
+    for line in flagfile.read_text().splitlines():
+        name, _, value = line.strip().partition("=")
+        found += lines_of(ROOT / value) if name == "--flagfile" else [line]
+    return found
+
+
 def split_flags(lines):
     """Returns the flags of a flagfile in two lists: of the ViT, and what is shared."""
     flags = [line.strip() for line in lines if line.strip()]
@@ -105,7 +114,7 @@ def measures(workdir, name):
 
 def networks(arguments, flags):
     """Returns the flags of the ViT, those of the CNN, and what they share."""
-    lines = pathlib.Path(arguments.flagfile).read_text().splitlines()
+    lines = lines_of(pathlib.Path(arguments.flagfile))
     vit, shared = split_flags([*lines, *flags])
     left_out = stages_left_out(shared)
     if left_out:

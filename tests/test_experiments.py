@@ -211,7 +211,7 @@ FLAGFILES = sorted(
 
 @pytest.mark.parametrize("name", FLAGFILES)
 def test_a_sweep_fits_the_batches_of_any_recipe_to_few_labels(name, sweep, tmp_path):
-    """5 classes of 40 images; in stage 3 a label goes with 5 unlabelled images."""
+    """5 classes of 40 images, of which up to 100 are labelled."""
     file = tmp_path / "images.npz"
     labels = np.repeat(np.arange(5), 40)
     np.savez(file, x_train=np.zeros((200, 8, 8, 3), "uint8"), y_train=labels)
@@ -234,7 +234,9 @@ def test_a_sweep_fits_the_batches_of_any_recipe_to_few_labels(name, sweep, tmp_p
         found[int(labeled), network] = sizes["finetune"], sizes["semi"]
     recipe = parse(["main.py", f"--flagfile={ROOT / 'experiments' / name}"])
     most = min(100, recipe.finetune.batch_size or 128)  # the recipe's limit
-    expected = {1: (5, 5), 3: (15, 15), 20: (most, 20)}
+    times = recipe.semi.unlabeled_per_labeled
+    last = min(100 // times, recipe.semi.batch_size or 128)
+    expected = {1: (5, 5), 3: (15, 15), 20: (most, last)}
     assert found == {
         (labeled, network): sizes
         for labeled, sizes in expected.items()
