@@ -13,9 +13,9 @@ class SemiMAE(SemiViT):
 
     The autoencoder sees a part of each weak view of the unlabelled images and predicts
     the pixels of the rest. It has a norm and a small decoder of its own, which neither
-    the teacher nor an export has. The paper's text was not at hand: all but the shared
-    encoder, the weak views and the high mask ratio is a choice made here. Any labeler,
-    selection and mixing go with it.
+    the teacher nor an export has. Published are the shared encoder, the weak views and
+    the high mask ratio; all else is a choice made here. Any labeler, selection and
+    mixing go with it.
 
     Args:
         backbone: `ViT`, or a `Classifier` on one; see `SemiViT`, and so are the

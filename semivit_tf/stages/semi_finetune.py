@@ -118,6 +118,7 @@ class SemiFinetune(TrainingKind):
             model = semi_method(chosen, student, total, *_images(run))
             optimizer = run.optimizer(model, settings, steps)
             run.compile(model, optimizer, settings, gated=_GATED[settings.gated])
+        read = unlabeled if model.unlabeled_views else 0
         momentum = chosen.ema_momentum
         if chosen.ema_schedule == "cosine":
             momentum = Cosine(momentum, 1.0, total)
@@ -134,7 +135,7 @@ class SemiFinetune(TrainingKind):
             ),
             epochs=settings.epochs,
             steps_per_epoch=steps,
-            images_per_step=settings.batch_size + unlabeled,
+            images_per_step=settings.batch_size + read,
             callbacks=[
                 EMATeacher(momentum),
                 *self.warnings(run, stage),
@@ -163,7 +164,7 @@ class SemiFinetune(TrainingKind):
 
     def need(self, run, stage, method):
         settings = run.settings(stage)
-        unlabeled = _unlabeled_batch_size(settings)
+        unlabeled = _unlabeled_batch_size(settings) * bool(method.unlabeled_views)
         learned = settings.batch_size + unlabeled
         seen = settings.batch_size + len(method.unlabeled_views) * unlabeled
         need = labeled_need(run, method.student, learned, seen / learned, averaged=True)
