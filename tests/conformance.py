@@ -13,16 +13,31 @@ import numpy as np
 
 from semivit_tf.backbones.adapted_network import AdaptedNetwork
 from semivit_tf.backbones.keras_applications import ApplicationScaling
+from semivit_tf.layers.batch_norm import BatchNorm
+from semivit_tf.layers.bottleneck import Bottleneck
+from semivit_tf.layers.centered_conv2d import CenteredConv2D
+from semivit_tf.layers.conv_mixer_block import ConvMixerBlock
+from semivit_tf.layers.conv_stem import ConvStem
 from semivit_tf.layers.convnext_block import ConvNeXtBlock
 from semivit_tf.layers.drop_path import DropPath
 from semivit_tf.layers.feed_forward import FeedForward
+from semivit_tf.layers.fused_block import (
+    FusedBlock,
+    MiddleFusedBlock,
+    MixerFusedBlock,
+)
 from semivit_tf.layers.layer_norm import LayerNorm
 from semivit_tf.layers.mae_decoder import MAEDecoder
+from semivit_tf.layers.map_to_tokens import MapToTokens
+from semivit_tf.layers.normalized_conv2d import NormalizedConv2D
 from semivit_tf.layers.patch_embedding import PatchEmbedding
+from semivit_tf.layers.patch_stem import PatchStem
 from semivit_tf.layers.pixel_normalization import PixelNormalization
 from semivit_tf.layers.position_embedding import PositionEmbedding
+from semivit_tf.layers.pre_activation_block import PreActivationBlock
 from semivit_tf.layers.projection_head import ProjectionHead
 from semivit_tf.layers.self_attention import SelfAttention
+from semivit_tf.layers.tokens_to_map import TokensToMap
 from semivit_tf.layers.transformer_block import TransformerBlock
 from semivit_tf.layers.weight_normalized_dense import WeightNormalizedDense
 from semivit_tf.methods.averaged_classifier import AveragedClassifier
@@ -55,9 +70,13 @@ from semivit_tf.methods.uda import UDA
 from tests.methods.small import (
     crop_batch,
     semi_batch,
+    small_conformer,
     small_convnext,
     small_network,
+    small_resnet,
+    small_semiformer,
     small_vit,
+    small_wide_resnet,
 )
 
 
@@ -87,6 +106,8 @@ IMAGES = np.random.default_rng(0).uniform(0, 255, (4, 8, 8, 1)).astype("float32"
 PROBABILITIES = np.random.default_rng(2).dirichlet([1, 1, 1], 9).astype("float32")
 RESTORE = np.argsort(np.random.default_rng(1).random((4, 4)), axis=1).astype("int32")
 
+MAP_AND_TOKENS = noise(4, 8, 8, 8), noise(4, 5, 12)
+
 
 def adapted_network():
     images = keras.Input((8, 8, 3))
@@ -104,15 +125,28 @@ DECODER = {"decoder_width": 8, "decoder_depth": 1, "decoder_heads": 2}
 
 LAYERS = [
     Row(lambda: ApplicationScaling("ResNet50"), (np.repeat(IMAGES, 3, axis=-1),)),
+    Row(BatchNorm, (noise(4, 5, 3, 8),)),
+    Row(lambda: Bottleneck(12, 2, True), (noise(4, 5, 3, 8),)),
+    Row(lambda: CenteredConv2D(6, 3, 2), (noise(4, 6, 4, 8),)),
+    Row(lambda: ConvMixerBlock(3), (noise(4, 5, 3, 8),)),
+    Row(lambda: ConvStem(6), (IMAGES,)),
     Row(lambda: ConvNeXtBlock(drop_path=0.1), (noise(4, 5, 3, 8),)),
     Row(lambda: DropPath(0.3), (noise(4, 3, 8),)),
     Row(lambda: FeedForward(16), (noise(4, 3, 8),)),
+    Row(lambda: FusedBlock(16, 2, 2, stride=2, drop_path=0.1), MAP_AND_TOKENS),
+    Row(lambda: MiddleFusedBlock(16, 2, 2, stride=2), MAP_AND_TOKENS),
+    Row(lambda: MixerFusedBlock(8, 4, 2), MAP_AND_TOKENS),
     Row(LayerNorm, (noise(4, 3, 8),)),
+    Row(lambda: MapToTokens(6, 2), (noise(4, 6, 4, 8),)),
+    Row(lambda: NormalizedConv2D(6, 3, 2), (noise(4, 6, 4, 8),)),
     Row(lambda: PatchEmbedding(4, 6), (IMAGES,)),
+    Row(lambda: PatchStem(6, 4), (IMAGES,)),
     Row(lambda: PixelNormalization((0.4,), (0.2,)), (IMAGES,)),
     Row(lambda: PositionEmbedding((1, 3)), (noise(4, 3, 8),)),
+    Row(lambda: PreActivationBlock(6, 2), (noise(4, 6, 4, 8),)),
     Row(lambda: ProjectionHead(12, **HEAD), (noise(4, 8),)),
     Row(lambda: SelfAttention(2), (noise(4, 3, 8),)),
+    Row(lambda: TokensToMap(6, 2), (noise(4, 9, 8),)),
     Row(lambda: TransformerBlock(2, drop_path=0.1), (noise(4, 3, 8),)),
     Row(lambda: WeightNormalizedDense(5), (noise(4, 8),)),
     Row(lambda: MAEDecoder((2, 2), 16, 8, 1, 2), (noise(4, 3, 8), RESTORE)),
@@ -133,8 +167,12 @@ SELECTIONS = [
 MIXINGS = [NoMixing(), PseudoMixup(), PseudoMixupPlus(), ProbabilisticMixing(0.3)]
 BACKBONES = [
     Row(adapted_network, (IMAGES,)),
+    Row(small_conformer, (IMAGES,)),
     Row(lambda: small_convnext(drop_path=0.1), (IMAGES,)),
+    Row(lambda: small_resnet(drop_path=0.1), (IMAGES,)),
+    Row(lambda: small_semiformer(position_embedding="learned"), (IMAGES,)),
     Row(lambda: small_vit(drop_path=0.1), (IMAGES,)),
+    Row(small_wide_resnet, (IMAGES,)),
     Row(lambda: ProjectedBackbone(small_vit(), ProjectionHead(9, **HEAD)), (IMAGES,)),
 ]
 # What methods have of their own does not depend on the network.
@@ -184,5 +222,6 @@ METHODS = [
     Row(lambda: Supervised(small_network(), 3), (IMAGES,), semi_batch(4, 12)),
     Row(lambda: UDA(small_network(), 3, threshold=0.3), (IMAGES,), semi_batch(4, 12)),
 ]
-# Bases of methods, which are not used by themselves.
-ABSTRACT = {"Method", "ReplicatedFit", "LabeledMethod", "ConsistencyMethod"}
+# Bases of backbones and methods, which are not used by themselves.
+ABSTRACT = {"PixelBackbone", "ResidualNetwork"}
+ABSTRACT |= {"Method", "ReplicatedFit", "LabeledMethod", "ConsistencyMethod"}

@@ -2,13 +2,28 @@
 
 import inspect
 
+from semivit_tf.backbones.conformer import CONFORMER_SIZES, Conformer
 from semivit_tf.backbones.convnext import CONVNEXT_SIZES, ConvNeXt
 from semivit_tf.backbones.keras_applications import create_application
 from semivit_tf.backbones.keras_hub import load_preset
+from semivit_tf.backbones.resnet import (
+    RESNET_SIZES,
+    WIDE_RESNET_SIZES,
+    ResNet,
+    WideResNet,
+)
+from semivit_tf.backbones.semiformer import SEMIFORMER_SIZES, SemiformerBackbone
 from semivit_tf.backbones.vit import VIT_SIZES, ViT
 
 # Each family's constructor, and the sizes that were published.
-FAMILIES = {"vit": (ViT, VIT_SIZES), "convnext": (ConvNeXt, CONVNEXT_SIZES)}
+FAMILIES = {
+    "vit": (ViT, VIT_SIZES),
+    "convnext": (ConvNeXt, CONVNEXT_SIZES),
+    "resnet": (ResNet, RESNET_SIZES),
+    "wide_resnet": (WideResNet, WIDE_RESNET_SIZES),
+    "conformer": (Conformer, CONFORMER_SIZES),
+    "semiformer": (SemiformerBackbone, SEMIFORMER_SIZES),
+}
 # Constructors for names with a prefix, such as "keras_applications:ResNet50V2".
 ELSEWHERE = {"keras_applications": create_application, "keras_hub": load_preset}
 
@@ -28,11 +43,24 @@ def find_family(name):
     )
 
 
+def arguments_of(constructor):
+    """Returns the names of the arguments, also those handed on to a base class."""
+    known, a_class = set(), inspect.isclass(constructor)
+    for function in constructor.__mro__ if a_class else [constructor]:
+        signature = inspect.signature(function.__init__ if a_class else function)
+        _, *parameters = signature.parameters.values()
+        kinds = {parameter.name: parameter.kind for parameter in parameters}
+        packed = {name for name, kind in kinds.items() if kind.name.startswith("VAR")}
+        known |= set(kinds) - packed
+        if "args" not in packed:
+            break
+    return known
+
+
 def check_arguments(name, constructor, arguments):
     """Refuses arguments that a constructor does not have."""
-    _, *parameters = inspect.signature(constructor).parameters.values()
-    known = {p.name for p in parameters if p.kind is not p.VAR_KEYWORD}
-    allowed = known if len(known) == len(parameters) else known | {"dtype"}
+    known = arguments_of(constructor)
+    allowed = known | {"dtype"} if inspect.isclass(constructor) else known
     strange = sorted(set(arguments) - allowed)
     if strange:
         received = ", ".join(f"{key}={arguments[key]!r}" for key in strange)
@@ -46,14 +74,15 @@ def create_backbone(name, **overrides):
     """Builds a backbone by its published name.
 
     Args:
-        name: A published size such as `"vit_base_patch16"` or `"convnext_tiny"`;
-            `"vit"` or `"convnext"`, with all sizes given in `overrides`; or a network
-            of another library, such as `"keras_applications:ResNet50V2"` or
+        name: A published size such as `"vit_base_patch16"` or `"resnet50"`; a family
+            such as `"vit"`, with all sizes given in `overrides`; or a network of
+            another library, such as `"keras_applications:ResNet50V2"` or
             `"keras_hub:PRESET"`.
         **overrides: Constructor arguments, such as `image_size=224`.
 
     Returns:
-        A `keras.Model` from images `[B, H, W, C]` to features `[B, D]`.
+        A `keras.Model` from images `[B, H, W, C]` to features `[B, D]`, or for a
+        network of two streams to a tuple of both features, the convolutional one first.
     """
     family = find_family(name)
     if family in ELSEWHERE:
@@ -61,6 +90,6 @@ def create_backbone(name, **overrides):
         check_arguments(name, create, overrides)
         return create(name.partition(":")[2], **{"image_size": 224, **overrides})
     constructor, sizes = FAMILIES[family]
-    check_arguments(name, constructor.__init__, overrides)
+    check_arguments(name, constructor, overrides)
     published = {"image_size": 224, **sizes[name]} if name in sizes else {}
     return constructor(**{**published, **overrides})

@@ -151,6 +151,7 @@ def whole_numbers(flag, text):
     return tuple(int(part) for part in parts)
 
 
+_TWO_STREAMS = ("patch_size", "width", "heads", "depths", "widths")
 AUTO = "auto"  # the backbone that follows from images and device
 
 
@@ -160,15 +161,18 @@ class BackboneConfig(Settings):
 
     backbone: str = setting(
         AUTO,
-        "vit, convnext, a published size such as vit_base_patch16 or convnext_tiny, "
+        "vit, convnext, resnet, wide_resnet, conformer, semiformer, a published size "
+        "such as vit_base_patch16, resnet50 or semiformer_small, "
         "keras_applications:<name>, such as keras_applications:ResNet50V2, or "
         "keras_hub:<preset>, a name or a folder; auto: a ViT that fits the images.",
         first=True,
     )
-    patch_size: int | None = setting(None, "ViT: pixels on a side of a patch.", low=1)
-    width: int | None = setting(None, "ViT: channels of a token.", low=1)
+    patch_size: int | None = setting(
+        None, "ViT, two streams: pixels on a side of a patch.", low=1
+    )
+    width: int | None = setting(None, "ViT, two streams: channels of a token.", low=1)
     depth: int | None = setting(None, "ViT: number of transformer blocks.", low=1)
-    heads: int | None = setting(None, "ViT: attention heads.", low=1)
+    heads: int | None = setting(None, "ViT, two streams: attention heads.", low=1)
     pooling: str | None = setting(
         None,
         "ViT, KerasHub: features from all patches or the first token; stage 1 by dino "
@@ -177,17 +181,37 @@ class BackboneConfig(Settings):
     )
     position_embedding: str | None = setting(
         None,
-        "ViT: position table; default: learned; stage 1 by mae always has sincos.",
+        "ViT: position table; default: learned; stage 1 by mae always has sincos. "
+        "Semiformer: default: none.",
         choices=("learned", "sincos"),
     )
     depths: str | None = setting(
-        None, "ConvNeXt: blocks of each stage, with commas, as in 3,3,9,3."
+        None, "Not ViT: blocks of each stage, with commas, as in 3,3,9,3."
     )
     widths: str | None = setting(
-        None, "ConvNeXt: channels of each stage, as in 96,192,384,768."
+        None, "Not ViT: channels of each stage, as in 96,192,384,768."
     )
     stem_patch: int | None = setting(
         None, "ConvNeXt: pixels on a side of the stem's patch; default: 4.", low=1
+    )
+    stem_width: int | None = setting(
+        None, "Residual networks, two streams: channels of the stem.", low=1
+    )
+    stem_stride: int | None = setting(
+        None,
+        "ResNet, two streams: 4 for photographs, 1 or 2 for small images; default: 4.",
+        low=1,
+    )
+    conv_stream: str | None = setting(
+        None,
+        "Semiformer: the convolutional stream; default: resnet.",
+        choices=("resnet", "conv_mixer"),
+    )
+    separate: bool = setting(
+        False, "Semiformer: the two streams tell each other nothing."
+    )
+    synchronized: bool = setting(
+        False, "Batch norm: replicas normalise by the images of all of them."
     )
     rematerialize: bool = setting(
         False,
@@ -232,6 +256,10 @@ class BackboneConfig(Settings):
         needed = {
             "vit": ("patch_size", "width", "depth", "heads"),
             "convnext": ("depths", "widths"),
+            "resnet": ("depths", "widths"),
+            "wide_resnet": ("depths", "widths"),
+            "conformer": _TWO_STREAMS,
+            "semiformer": _TWO_STREAMS,
         }
         sizes = needed.get(self.backbone, ())
         missing = [f"--{name}" for name in sizes if getattr(self, name) is None]

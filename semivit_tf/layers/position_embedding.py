@@ -95,9 +95,10 @@ class PositionEmbedding(keras.layers.Layer):
     Args:
         grid: Tuple `(rows, columns)` that the table is made for.
         kind: `"learned"` or `"sincos"` (fixed).
+        class_row: Bool. Whether there is a row for the class token.
     """
 
-    def __init__(self, grid, *, kind="learned", **kwargs):
+    def __init__(self, grid, *, kind="learned", class_row=True, **kwargs):
         super().__init__(**kwargs)
         if kind not in ("learned", "sincos"):
             raise ValueError(
@@ -105,11 +106,12 @@ class PositionEmbedding(keras.layers.Layer):
             )
         self.grid = tuple(grid)
         self.kind = kind
+        self.has_class_row = class_row
 
     def build(self, input_shape):
-        width = input_shape[-1]
+        width, first = input_shape[-1], int(self.has_class_row)
         if self.kind == "sincos":
-            table = sincos_table(width, self.grid)
+            table = sincos_table(width, self.grid)[1 - first :]
 
             def initializer(shape, dtype=None):
                 return ops.convert_to_tensor(table, dtype)
@@ -117,7 +119,7 @@ class PositionEmbedding(keras.layers.Layer):
         else:
             initializer = keras.initializers.RandomNormal(stddev=0.02)
         self.table = self.add_weight(
-            shape=(1 + self.grid[0] * self.grid[1], width),
+            shape=(first + self.grid[0] * self.grid[1], width),
             initializer=initializer,
             trainable=self.kind == "learned",
             name="position_table",
@@ -129,7 +131,7 @@ class PositionEmbedding(keras.layers.Layer):
 
     def grid_rows(self, grid):
         """Returns the rows `[N, D]` of a grid's tokens, resized if necessary."""
-        table = ops.convert_to_tensor(self.table)[1:]
+        table = ops.convert_to_tensor(self.table)[int(self.has_class_row) :]
         return resize_position_grid(table, self.grid, grid, _GUARD)
 
     def call(self, tokens, grid=None):
@@ -140,4 +142,9 @@ class PositionEmbedding(keras.layers.Layer):
         return input_shape
 
     def get_config(self):
-        return {**super().get_config(), "grid": self.grid, "kind": self.kind}
+        return {
+            **super().get_config(),
+            "grid": self.grid,
+            "kind": self.kind,
+            "class_row": self.has_class_row,
+        }

@@ -11,6 +11,9 @@ SIZES = {"depths": (1, 1), "widths": (4, 6), "stem_patch": 2}
 def test_names_lead_to_families():
     assert find_family("vit") == find_family("vit_base_patch16") == "vit"
     assert find_family("convnext") == find_family("convnext_tiny") == "convnext"
+    assert find_family("resnet50") == "resnet"
+    assert find_family("wide_resnet28_2") == "wide_resnet"
+    assert find_family("semiformer_small") == "semiformer"
     assert find_family("keras_applications:VGG16:a:b.h5") == "keras_applications"
 
 
@@ -41,15 +44,30 @@ def test_free_sizes_are_all_given():
             "Received: heads=4, position_embedding='sincos'",
         ),
         ("vit", {"image_size": 8, **SIZES}, "Received: depths=(1, 1), stem_patch=2"),
+        (
+            "resnet50",
+            {"heads": 4},
+            "The arguments of resnet50 should be of: channels, depths, drop_path, "
+            "image_size, pixel_mean, pixel_std, stem_stride, stem_width, synchronized, "
+            "widths. Received: heads=4",
+        ),
+        (
+            "semiformer_small",
+            {"depth": 3},
+            "channels, conv_stream, depths, drop_path, heads, image_size, mlp_ratio, "
+            "patch_size, pixel_mean, pixel_std, position_embedding, separate, "
+            "stem_stride, stem_width, synchronized, width, widths. Received: depth=3",
+        ),
+        ("conformer_tiny", {"separate": True}, "Received: separate=True"),
         ("vit_small_patch16", {"dept": 3}, "Received: dept=3"),
         (
-            "resnet",
+            "resnext",
             {},
-            "`name` should be one of: vit, vit_base_patch16, vit_huge_patch14, "
-            "vit_huge_patch16, vit_large_patch16, vit_small_patch16, "
-            "vit_tiny_patch16, convnext, "
-            "convnext_base, convnext_small, convnext_tiny, keras_applications:<name>, "
-            "keras_hub:<name>. Received: name='resnet'",
+            "convnext_base, convnext_small, convnext_tiny, resnet, resnet101, "
+            "resnet152, resnet50, wide_resnet, wide_resnet28_2, wide_resnet28_8, "
+            "conformer, conformer_base, conformer_small, conformer_tiny, semiformer, "
+            "semiformer_small, keras_applications:<name>, "
+            "keras_hub:<name>. Received: name='resnext'",
         ),
         ("keras_applications:", {}, "Received: name='keras_applications:'"),
     ],

@@ -30,6 +30,10 @@ def test_only_what_was_given_is_passed_on():
             "--backbone=vit also needs --patch_size, --depth, --heads",
         ),
         (
+            {"backbone": "semiformer", "depths": "2,2", "width": 8, "heads": 2},
+            "--backbone=semiformer also needs --patch_size, --widths",
+        ),
+        (
             {"backbone": "convnext", "depths": "2,,2", "widths": "4,8"},
             "--depths should be positive whole numbers with commas between them. "
             "Received: '2,,2'",

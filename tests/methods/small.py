@@ -3,7 +3,10 @@
 import keras
 import numpy as np
 
+from semivit_tf.backbones.conformer import Conformer
 from semivit_tf.backbones.convnext import ConvNeXt
+from semivit_tf.backbones.resnet import ResNet, WideResNet
+from semivit_tf.backbones.semiformer import SemiformerBackbone
 from semivit_tf.backbones.vit import ViT
 
 
@@ -92,3 +95,32 @@ def sharpen(model, scale=50.0):
     """Gives a network's head weights of a size that makes confident predictions."""
     kernel = model.head.kernel
     kernel.assign(keras.random.normal(kernel.shape, stddev=scale / 16, seed=1))
+
+
+def small_resnet(**options):
+    """A ResNet for 8x8 grey images with about 3,000 weights."""
+    arguments = {"image_size": 8, "depths": (1, 1), "widths": (16, 24)}
+    arguments |= {"stem_width": 4, "stem_stride": 1, "channels": 1}
+    return ResNet(**{**arguments, **options})
+
+
+def small_wide_resnet(**options):
+    """A wide ResNet for 8x8 grey images with about 5,000 weights."""
+    arguments = {"image_size": 8, "depths": (1, 1), "widths": (8, 12)}
+    return WideResNet(**{**arguments, "stem_width": 4, "channels": 1, **options})
+
+
+TWO_STREAMS = {
+    **{"image_size": 8, "patch_size": 4, "width": 12, "heads": 2, "channels": 1},
+    **{"depths": (1, 1), "widths": (8, 16), "stem_width": 6, "stem_stride": 2},
+}
+
+
+def small_conformer(**options):
+    """A Conformer for 8x8 grey images with about 6,000 weights."""
+    return Conformer(**{**TWO_STREAMS, **options})
+
+
+def small_semiformer(**options):
+    """A Semiformer for 8x8 grey images with about 6,000 weights."""
+    return SemiformerBackbone(**{**TWO_STREAMS, **options})
