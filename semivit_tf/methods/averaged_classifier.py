@@ -95,9 +95,9 @@ class AveragedClassifier(MovingTeacher, LabeledMethod):
     def prepare(self, batch):
         return self.student.examples(*self.unpack(batch))
 
-    def mean_labeled_loss(self, prepared):
+    def mean_labeled_loss(self, prepared, scores=None):
         """Returns the student's mean loss on the labelled images."""
-        return self.student.mean_labeled_loss(prepared, self.loss_function)
+        return self.student.mean_labeled_loss(prepared, self.loss_function, scores)
 
     def objective(self, prepared):
         return self.mean_labeled_loss(prepared), {}

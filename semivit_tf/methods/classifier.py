@@ -173,19 +173,19 @@ class Classifier(LabeledMethod):
             )
         return images, smoothed_one_hot(labels, self.num_classes, self.label_smoothing)
 
-    def labeled_loss(self, images, targets, loss_function=soft_target_cross_entropy):
-        """Returns the loss `[B]` of examples, averaged over the streams."""
-        scores = self.scores(images, training=True)
-        return mean_over_streams(loss_function, targets, scores)
-
-    def mean_labeled_loss(self, prepared, loss_function=soft_target_cross_entropy):
-        """Returns the mean over a batch of weight times loss.
+    def mean_labeled_loss(
+        self, prepared, loss_function=soft_target_cross_entropy, scores=None
+    ):
+        """Returns the mean over a batch, and over streams, of weight times loss.
 
         Args:
             prepared: A micro-batch of what `examples` returned.
             loss_function: Of targets and scores.
+            scores: Optional tensor `[B, S, K]`, where they were computed before.
         """
-        losses = self.labeled_loss(prepared["image"], prepared["target"], loss_function)
+        if scores is None:
+            scores = self.scores(prepared["image"], training=True)
+        losses = mean_over_streams(loss_function, prepared["target"], scores)
         if "target_weight" in prepared:
             losses *= prepared["target_weight"]
         return ops.mean(losses)

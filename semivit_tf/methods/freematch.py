@@ -4,8 +4,8 @@ import keras
 
 from semivit_tf.losses.fairness import self_adaptive_fairness
 from semivit_tf.methods.consistency import ConsistencyMethod
+from semivit_tf.methods.parts import set_part
 from semivit_tf.methods.selections.self_adaptive_threshold import SelfAdaptiveThreshold
-from semivit_tf.methods.semi_supervised import set_part
 
 
 @keras.saving.register_keras_serializable(package="semivit_tf")

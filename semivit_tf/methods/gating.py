@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from semivit_tf.methods.batch_statistics import batch_statistics
+
 
 def reason_for_all_rows(student, jit_compile, strategy=""):
     """Returns why a student has to run on all images, or an empty string."""
@@ -9,7 +11,7 @@ def reason_for_all_rows(student, jit_compile, strategy=""):
         return "XLA needs shapes that do not change"
     if strategy.startswith("TPU"):
         return "a TPU needs shapes that do not change"
-    if any(weight.name == "moving_mean" for weight in student.weights):
+    if batch_statistics(student):
         return "the student has batch statistics"
     return ""
 

@@ -1,8 +1,10 @@
 """Whose answers to the weak views become the pseudo labels: one of these networks'.
 
 `SemiSupervised.label` makes probabilities of their scores, and `targets` makes labels
-of these.
+of these. No labeler changes the batch statistics of a network.
 """
+
+from semivit_tf.methods.batch_statistics import with_statistics_kept
 
 
 def teacher(method, images):
@@ -17,7 +19,8 @@ def student(method, images):
 
 def student_in_training(method, images):
     """The student as it trains, with drop path."""
-    return method.student.scores(images, training=True)
+    student = method.student
+    return with_statistics_kept(student, lambda: student.scores(images, training=True))
 
 
 # From a method and images to scores `[U, S, K]`.

@@ -19,43 +19,14 @@ from semivit_tf.losses.cross_entropy import (
 from semivit_tf.losses.pseudo_labels import pseudo_label_quality
 from semivit_tf.losses.streams import mean_over_streams
 from semivit_tf.methods.averaged_classifier import AveragedClassifier
+from semivit_tf.methods.batch_statistics import batch_statistics
 from semivit_tf.methods.effective_classes import EffectiveClasses
 from semivit_tf.methods.gating import Gating
 from semivit_tf.methods.judged_labels import JudgedLabels
 from semivit_tf.methods.labelers import LABELERS
 from semivit_tf.methods.mixings import MIXINGS
+from semivit_tf.methods.parts import part_from
 from semivit_tf.methods.selections import SELECTIONS
-
-
-def part_from(table, kind, part):
-    """Returns a part as it was given, or by its name with its own defaults.
-
-    Args:
-        table: Dict of name to class.
-        kind: String. The argument's name.
-        part: What was given.
-    """
-    if not isinstance(part, str):
-        return part
-    if part not in table:
-        raise ValueError(
-            f"`{kind}` should be one of: {', '.join(table)}. Received: {part!r}"
-        )
-    return table[part]()
-
-
-def set_part(options, kind, name, part):
-    """Gives a method its own part, where that one, or none, is asked for.
-
-    Args:
-        options: Dict of the arguments given, which is changed.
-        kind: String. The argument's name.
-        name: String. What the part is called in the table of its kind.
-        part: The part, made from the method's own arguments.
-    """
-    given = options.setdefault(kind, part)
-    if isinstance(given, str) and given == name:
-        options[kind] = part
 
 
 @keras.saving.register_keras_serializable(package="semivit_tf")
@@ -233,10 +204,26 @@ class SemiSupervised(JudgedLabels, Gating, AveragedClassifier):
             prepared["unlabeled_label"] = views["unlabeled_label"]
         return prepared
 
+    def training_scores(self, prepared):
+        """Returns the student's scores of labelled images, and of those shown.
+
+        With batch statistics they share a pass, so that these are of both.
+        """
+        labeled, shown = prepared["image"], prepared["shown"]
+        if not batch_statistics(self.student):
+            return (
+                self.student.scores(labeled, training=True),
+                self.scores_where_kept(shown, prepared["weight"]),
+            )
+        images = ops.concatenate([labeled, shown], axis=0)
+        scores = self.student.scores(images, training=True)
+        count = ops.shape(labeled)[0]
+        return scores[:count], scores[count:]
+
     def objective(self, prepared):
-        labeled = self.mean_labeled_loss(prepared)
         weight = prepared["weight"]
-        scores = self.scores_where_kept(prepared["shown"], weight)
+        labeled_scores, scores = self.training_scores(prepared)
+        labeled = self.mean_labeled_loss(prepared, labeled_scores)
         losses = self.unlabeled_loss(prepared["pseudo_target"], scores)
         unlabeled = ops.mean(weight * losses)
         loss = labeled + self.at_this_update(self.unlabeled_weight) * unlabeled

@@ -3,8 +3,9 @@
 import keras
 
 from semivit_tf.methods.mixings.probabilistic_mixing import ProbabilisticMixing
+from semivit_tf.methods.parts import set_part
 from semivit_tf.methods.selections.fixed_threshold import FixedThreshold
-from semivit_tf.methods.semi_supervised import SemiSupervised, set_part
+from semivit_tf.methods.semi_supervised import SemiSupervised
 
 
 @keras.saving.register_keras_serializable(package="semivit_tf")

@@ -3,8 +3,8 @@
 import keras
 
 from semivit_tf.methods.consistency import ConsistencyMethod
+from semivit_tf.methods.parts import set_part
 from semivit_tf.methods.selections.soft_weights import SoftWeights
-from semivit_tf.methods.semi_supervised import set_part
 
 
 @keras.saving.register_keras_serializable(package="semivit_tf")

@@ -46,15 +46,15 @@ class UDA(FixMatch):
     def targets(self, probabilities):
         return sharpened(probabilities, self.temperature)
 
-    def mean_labeled_loss(self, prepared):
+    def mean_labeled_loss(self, prepared, scores=None):
         if self.annealing is None:
-            return super().mean_labeled_loss(prepared)
+            return super().mean_labeled_loss(prepared, scores)
 
         def loss(targets, logits):
             losses = self.loss_function(targets, logits)
             return losses * self.is_let_in(logits)
 
-        return self.student.mean_labeled_loss(prepared, loss)
+        return self.student.mean_labeled_loss(prepared, loss, scores)
 
     def is_let_in(self, logits):
         """Returns 1 for labelled images that count at this update, else 0."""
