@@ -37,6 +37,7 @@ from semivit_tf.layers.position_embedding import PositionEmbedding
 from semivit_tf.layers.pre_activation_block import PreActivationBlock
 from semivit_tf.layers.projection_head import ProjectionHead
 from semivit_tf.layers.self_attention import SelfAttention
+from semivit_tf.layers.stream_heads import StreamHeads
 from semivit_tf.layers.tokens_to_map import TokensToMap
 from semivit_tf.layers.transformer_block import TransformerBlock
 from semivit_tf.layers.weight_normalized_dense import WeightNormalizedDense
@@ -66,6 +67,7 @@ from semivit_tf.methods.semi_supervised import SemiSupervised
 from semivit_tf.methods.semi_vit import SemiViT
 from semivit_tf.methods.softmatch import SoftMatch
 from semivit_tf.methods.supervised import Supervised
+from semivit_tf.methods.two_stream_classifier import TwoStreamClassifier
 from semivit_tf.methods.uda import UDA
 from tests.methods.small import (
     crop_batch,
@@ -82,11 +84,15 @@ from tests.methods.small import (
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A class, how to build it, and what to call it with."""
+    """A class, how to build it, and what to call it with.
+
+    With batch statistics, micro-batches do not make the update of the whole batch.
+    """
 
     build: Callable
     inputs: tuple
     batch: object = None
+    batch_statistics: bool = False
 
     @functools.cached_property
     def name(self):
@@ -146,6 +152,7 @@ LAYERS = [
     Row(lambda: PreActivationBlock(6, 2), (noise(4, 6, 4, 8),)),
     Row(lambda: ProjectionHead(12, **HEAD), (noise(4, 8),)),
     Row(lambda: SelfAttention(2), (noise(4, 3, 8),)),
+    Row(lambda: StreamHeads(3, ("a", "b")), ((noise(4, 8), noise(4, 6)),)),
     Row(lambda: TokensToMap(6, 2), (noise(4, 9, 8),)),
     Row(lambda: TransformerBlock(2, drop_path=0.1), (noise(4, 3, 8),)),
     Row(lambda: WeightNormalizedDense(5), (noise(4, 8),)),
@@ -221,6 +228,12 @@ METHODS = [
     Row(lambda: SoftMatch(small_network(), 3), (IMAGES,), semi_batch(4, 12)),
     Row(lambda: Supervised(small_network(), 3), (IMAGES,), semi_batch(4, 12)),
     Row(lambda: UDA(small_network(), 3, threshold=0.3), (IMAGES,), semi_batch(4, 12)),
+    Row(
+        lambda: TwoStreamClassifier(small_semiformer(), 3),
+        (IMAGES,),
+        (IMAGES, np.arange(4) % 3),
+        batch_statistics=True,
+    ),
 ]
 # Bases of backbones and methods, which are not used by themselves.
 ABSTRACT = {"PixelBackbone", "ResidualNetwork"}

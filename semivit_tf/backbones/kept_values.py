@@ -9,8 +9,12 @@ import math
 import keras
 
 from semivit_tf.backbones.adapted_network import AdaptedNetwork
+from semivit_tf.backbones.conformer import Conformer
 from semivit_tf.backbones.convnext import ConvNeXt
+from semivit_tf.backbones.resnet import ResidualNetwork
 from semivit_tf.backbones.vit import ViT
+from semivit_tf.layers.bottleneck import Bottleneck
+from semivit_tf.layers.pre_activation_block import PreActivationBlock
 
 # Of a transformer block, in tokens: two norms' inputs and outputs, query, key and value
 # as computed and as arranged, what is projected, both sides of the GELU of 4 times the
@@ -18,6 +22,8 @@ from semivit_tf.backbones.vit import ViT
 _BLOCK_TOKENS = 18
 _ATTENTIONS = 2  # scores and their softmax
 _CONVNEXT_MAPS = 15  # of a ConvNeXt block: the same, around its 4 times wider middle
+_NORMALIZED = 3  # of what a convolution gives: before and after its norm and rectifier
+_MIXER_MAPS = 9  # of a ConvMixer block: two norms, two GELUs, their inputs and the sum
 _LAYERS = 1.3  # of a network of layers: outputs, and what the layers keep besides
 
 
@@ -48,6 +54,10 @@ def kept_values(network, tokens=None):
         return inputs + transformer_values(*sizes, 1)
     if isinstance(network, ConvNeXt):
         return _convnext_values(network)
+    if isinstance(network, ResidualNetwork):
+        return _residual_values(network)
+    if isinstance(network, Conformer):
+        return _two_stream_values(network)
     if isinstance(network, AdaptedNetwork):
         return kept_values(network.network)
     if _is_functional(network):
@@ -63,6 +73,62 @@ def _convnext_values(network):
     ):
         places = (height >> number) * (width >> number)
         values += (_CONVNEXT_MAPS * depth + 2) * places * channels
+    return values
+
+
+def _size(shape):
+    return math.prod(shape[1:])
+
+
+def _residual_values(network):
+    shape = (1, *network.image_shape)
+    values = _NORMALIZED * _stem_size(network, shape)
+    shape = network.stem.compute_output_shape(shape)
+    for block in network.blocks:
+        values += _block_values(block, shape)
+        shape = block.compute_output_shape(shape)
+    return values
+
+
+def _stem_size(network, shape):
+    """Returns the size of the stem's convolution, which may be before a pooling."""
+    return _size(
+        getattr(network.stem, "conv", network.stem).compute_output_shape(shape)
+    )
+
+
+def _block_values(block, shape):
+    """Returns the values that a convolutional block keeps, by its input's shape."""
+    before, after = _size(shape), _size(block.compute_output_shape(shape))
+    if isinstance(block, PreActivationBlock):
+        return _NORMALIZED * (before + 2 * after)
+    if isinstance(block, Bottleneck):
+        narrow = before // shape[-1] * block.filters // 4
+        maps = narrow + after // 4 + after * (1 + block.project)
+        return _NORMALIZED * maps + after
+    return _MIXER_MAPS * after
+
+
+def _two_stream_values(network):
+    images = (1, *network.image_shape)
+    features = network.stem.compute_output_shape(images)
+    grid = [side // network.patch_size for side in network.image_size]
+    tokens = 1 + math.prod(grid)
+    depth = 1 + len(network.blocks)
+    values = transformer_values(tokens, network.width, network.heads, depth)
+    values += _NORMALIZED * _stem_size(network, images)
+    values += _block_values(network.conv_block, features)
+    features = network.conv_block.compute_output_shape(features)
+    for block in network.blocks:
+        values += _block_values(block.first, features)
+        features = block.first.compute_output_shape(features)
+        values += _block_values(block.second, features)
+        if not block.separate:
+            # A projected map, its tokens, and the map that comes back.
+            places = math.prod(features[1:3])
+            values += places * network.width + 4 * tokens * network.width
+            values += 2 * places * block.told_filters()
+        features = block.second.compute_output_shape(features)
     return values
 
 

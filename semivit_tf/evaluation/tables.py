@@ -18,10 +18,12 @@ def results_table(results, part="test"):
 
     Args:
         results: List of dicts with `stage`, `weights`, `labels_used`, `accuracy` and
-            `top5_accuracy`, and where there are the best weights besides the last,
-            `checkpoint` and `epoch`.
+            `top5_accuracy`; where there are the best weights besides the last,
+            `checkpoint` and `epoch`; and of networks of two streams, `streams`: their
+            accuracies by name.
         part: String. Which images were evaluated.
     """
+    streams = list(results[0].get("streams", {}))
     chosen = any(result.get("checkpoint") == "best" for result in results)
     rows = [
         (
@@ -31,12 +33,13 @@ def results_table(results, part="test"):
             "unknown" if result["labels_used"] is None else result["labels_used"],
             f"{100 * result['accuracy']:.2f} %",
             f"{100 * result['top5_accuracy']:.2f} %",
+            *(f"{100 * result['streams'][name]:.2f} %" for name in streams),
         )
         for result in results
     ]
     which = ["checkpoint"] if chosen else []
     header = ("stage", "weights", *which, "labels used", f"{part} accuracy", "top-5")
-    return text_table(header, rows)
+    return text_table((*header, *streams), rows)
 
 
 def _checkpoint(result):

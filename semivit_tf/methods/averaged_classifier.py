@@ -5,6 +5,7 @@ import keras
 from semivit_tf.methods.classifier import Classifier
 from semivit_tf.methods.labeled import LabeledMethod
 from semivit_tf.methods.moving_teacher import MovingTeacher, twin
+from semivit_tf.methods.two_stream_classifier import create_classifier
 
 # How a student learns from labels by default.
 _LEARNING = {"label_smoothing": 0.1, "mixup_alpha": 0.8, "cutmix_alpha": 1.0}
@@ -60,7 +61,7 @@ class AveragedClassifier(MovingTeacher, LabeledMethod):
             self.student = backbone
             self.student.learn_with(**given)
         else:
-            self.student = Classifier(
+            self.student = create_classifier(
                 backbone,
                 num_classes,
                 **{**_LEARNING, **given},

@@ -44,6 +44,14 @@ def build_features(backbone, image_shape):
     return backbone.compute_output_spec(images)
 
 
+def first_kernel():
+    """Returns the initializer of a head.
+
+    A head near zero sends the backbone small gradients in the first steps.
+    """
+    return keras.initializers.RandomNormal(stddev=2e-5)
+
+
 @keras.saving.register_keras_serializable(package="semivit_tf")
 class Classifier(LabeledMethod):
     """Class scores from any model that maps images to features.
@@ -62,6 +70,8 @@ class Classifier(LabeledMethod):
         image_shape: Optional `(H, W, C)`, where the backbone does not state it.
         seed: Optional integer for the mixing.
     """
+
+    streams = ()  # the names of those that are tested by themselves
 
     def __init__(
         self,
@@ -87,13 +97,7 @@ class Classifier(LabeledMethod):
         self.image_shape = find_image_shape(backbone, image_shape)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
-        # A head near zero sends the backbone small gradients in the first steps.
-        self.head = keras.layers.Dense(
-            num_classes,
-            kernel_initializer=keras.initializers.RandomNormal(stddev=2e-5),
-            dtype=self.dtype_policy,
-            name="head",
-        )
+        self.head = self.make_head()
         self.build((None, *self.image_shape))
 
     def learn_with(self, label_smoothing=None, mixup_alpha=None, cutmix_alpha=None):
@@ -110,14 +114,27 @@ class Classifier(LabeledMethod):
         if cutmix_alpha is not None:
             self.cutmix_alpha = cutmix_alpha
 
-    def build(self, input_shape):
-        features = build_features(self.backbone, self.image_shape)
+    def make_head(self):
+        """Makes the layer from features to scores."""
+        return keras.layers.Dense(
+            self.num_classes,
+            kernel_initializer=first_kernel(),
+            dtype=self.dtype_policy,
+            name="head",
+        )
+
+    def check_features(self, features):
+        """Refuses a backbone by the specs of what it gives."""
         if not isinstance(features, keras.KerasTensor) or len(features.shape) != 2:
             raise ValueError(
                 "`backbone` should map images [B, H, W, C] to features [B, D]. "
                 f"Received a backbone with output {features}"
             )
-        self.head.build(features.shape)
+
+    def build(self, input_shape):
+        features = build_features(self.backbone, self.image_shape)
+        self.check_features(features)
+        self.head.build(keras.tree.map_structure(lambda one: one.shape, features))
         self.built = True
 
     def call(self, images, training=False):

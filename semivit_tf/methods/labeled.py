@@ -115,8 +115,9 @@ class LabeledMethod(Method):
                     metrics,
                     weighted_metrics,
                     also_plain=name == self.answers,
+                    streams=network.streams,
                 )
-                for name in self.networks()
+                for name, network in self.networks().items()
             }
 
     @property
@@ -167,7 +168,7 @@ class LabeledMethod(Method):
         logs = {}
         for name, network in self.networks().items():
             if self.is_tested(name):
-                logits = network(images, training=False)
+                scores = network.scores(images, training=False)
                 metrics = self._network_metrics[name]
-                logs.update(metrics.update(labels, logits, weights))
+                logs.update(metrics.update(labels, scores, weights))
         return logs

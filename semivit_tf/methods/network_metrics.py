@@ -80,6 +80,7 @@ class NetworkMetrics:
         weighted_metrics: Further metrics, which regard the weights of images.
         also_plain: Bool. Whether the results are given without the prefix, too: under
             the names that callbacks are told to watch.
+        streams: Names of the network's streams, where the accuracy of each is told.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class NetworkMetrics:
         metrics=None,
         weighted_metrics=None,
         also_plain=False,
+        streams=(),
     ):
         if metrics is None:
             metrics = ["accuracy"]
@@ -109,12 +111,16 @@ class NetworkMetrics:
                 # It cannot be reset before its first update otherwise (Keras 3.15).
                 metric._build((None, num_classes), (None, num_classes))
         self.forms = [label_form(metric) for metric in self.others]
+        self.of_streams = [
+            keras.metrics.SparseCategoricalAccuracy(name=f"{prefix}{stream}_accuracy")
+            for stream in streams
+        ]
         self.prefix, self.also_plain = prefix, also_plain
 
     @property
     def metrics(self):
         """All metrics, the loss first."""
-        return [self.loss, *self.others]
+        return [self.loss, *self.others, *self.of_streams]
 
     def named(self):
         """Returns all metrics by the names under which their results are given."""
@@ -123,15 +129,16 @@ class NetworkMetrics:
             named.update({n.removeprefix(self.prefix): m for n, m in named.items()})
         return named
 
-    def update(self, labels, logits, weights=None):
+    def update(self, labels, scores, weights=None):
         """Adds a batch and returns the results so far.
 
         Args:
             labels: Tensor of class numbers `[B]` or of distributions `[B, K]`.
-            logits: Tensor `[B, K]`.
+            scores: Tensor `[B, S, K]`, whose sum over streams are the logits.
             weights: Optional tensor `[B]`, for the loss and the weighted metrics.
         """
-        logits = ops.cast(logits, "float32")
+        scores = ops.cast(scores, "float32")
+        logits = ops.sum(scores, axis=1)
         targets = label_distributions(labels, self.num_classes)
         losses = soft_target_cross_entropy(targets, logits)
         if weights is not None:
@@ -141,4 +148,6 @@ class NetworkMetrics:
         for metric, form in zip(self.others, self.forms, strict=True):
             given = weights if metric in self.weighted else None
             metric.update_state(form(labels, targets), logits, sample_weight=given)
+        for number, metric in enumerate(self.of_streams):
+            metric.update_state(class_numbers(labels), scores[:, number])
         return {name: metric.result() for name, metric in self.named().items()}

@@ -24,7 +24,7 @@ from semivit_tf.stages.starting_weights import (
 )
 
 _FILE = "evaluation.json"
-_AGAINST = "teacher_against_"  # and what the teacher's stage started from
+_AGAINST = "_against_"  # between what answers and what its stage started from
 
 
 class Evaluate(Kind):
@@ -86,21 +86,24 @@ def continued(run, trained):
     return kept_by(run, source, "student")
 
 
-def predict_with(run):
-    """Returns a function from `Kept` weights and batches to labels, probabilities."""
-    network = run.classifier()
+def predict_with(network, run):
+    """Returns a function from `Kept` weights and batches to labels and scores."""
 
     @tf.function
-    def probabilities_of(images):
-        logits = tf.cast(network(images, training=False), tf.float32)
-        return tf.nn.softmax(logits)
+    def scores_of(images):
+        return network.scores(images, training=False)
 
     def predict(kept, batches):
         kept.load(run, network)
-        pairs = [(labels, probabilities_of(images)) for images, labels in batches]
+        pairs = [(labels, scores_of(images)) for images, labels in batches]
         return tuple(np.concatenate(part) for part in zip(*pairs, strict=True))
 
     return predict
+
+
+def probabilities_of(scores):
+    """Returns the probabilities `[N, K]` of the sum of all streams."""
+    return tf.nn.softmax(scores.sum(axis=1)).numpy()
 
 
 def evaluate(run, stage):
@@ -142,18 +145,28 @@ def measured(run, stage, there):
     content = {"part": part, "results": []}
     if part is None:
         return content
-    names, predict, predicted = run.data.class_names, predict_with(run), {}
-    validation = run.data.validation()
+    network, names, predicted = run.classifier(), run.data.class_names, {}
+    predict, validation = predict_with(network, run), run.data.validation()
     for kept in there:
-        labels, probabilities = predict(kept, batches)
+        labels, scores = predict(kept, batches)
+        probabilities = probabilities_of(scores)
         predicted[kept] = probabilities.argmax(axis=1)
-        row = {**described(run, kept)}
+        row = described(run, kept)
         row |= evaluate_probabilities(labels, probabilities, names)
+        if network.streams:
+            row["streams"] = of_streams(network.streams, labels, scores)
         if validation is not None and kept.stage and kept.stage.kind.labels_images:
-            table = pseudo_label_table(*predict(kept, validation), names)
+            known, scores = predict(kept, validation)
+            table = pseudo_label_table(known, probabilities_of(scores), names)
             row["validation_pseudo_labels"] = table
         content["results"].append(row)
     return {**content, **compared(run, stage, labels, predicted)}
+
+
+def of_streams(streams, labels, scores):
+    """Returns the accuracy of each stream's scores by its name."""
+    right = scores.argmax(axis=-1) == labels[:, None]  # [N, S]
+    return dict(zip(streams, right.mean(axis=0).tolist(), strict=True))
 
 
 def described(run, kept):
@@ -178,7 +191,7 @@ def described(run, kept):
 
 
 def compared(run, stage, labels, predicted):
-    """Compares the latest teacher with what its stage started from, if both are there.
+    """Compares what answers after the last stage with what that stage started from.
 
     Args:
         run: `Run`.
@@ -189,14 +202,15 @@ def compared(run, stage, labels, predicted):
     trained = finished_stages(run, stage)
     if not trained:
         return {}
-    start = continued(run, trained[-1])
-    teacher = Kept(trained[-1], "teacher", chosen_checkpoint(run, trained[-1]))
-    if start is None or teacher not in predicted:
+    last = trained[-1]
+    start, who = continued(run, last), last.kind.answers(run.settings(last))
+    answer = Kept(last, who, chosen_checkpoint(run, last))
+    if start is None or answer not in predicted:
         return {}
-    name = f"{_AGAINST}{start.stage_name}"
+    name = f"{who}{_AGAINST}{start.stage_name}"
     if start not in predicted:
         return {name: None}
-    return {name: compare_predictions(labels, predicted[start], predicted[teacher])}
+    return {name: compare_predictions(labels, predicted[start], predicted[answer])}
 
 
 def describe(content):
@@ -205,10 +219,10 @@ def describe(content):
         return "No test and no validation images: how accurate this is, is not known."
     lines = [results_table(content["results"], content["part"])]
     for name, comparison in content.items():
-        if name.startswith(_AGAINST) and comparison is None:
-            start = name.removeprefix(_AGAINST)
+        if _AGAINST in name and comparison is None:
+            start = name.partition(_AGAINST)[2]
             lines += ["", f"No comparison: {start} is not there any more."]
-        elif name.startswith(_AGAINST):
+        elif _AGAINST in name:
             images = content["results"][0]["images"]
             lines += ["", verdict(comparison, images, content["part"])]
     lines += [

@@ -11,7 +11,7 @@ from semivit_tf.backbones import create_backbone, find_family
 from semivit_tf.backbones.vit import VIT_SIZES
 from semivit_tf.config import Config
 from semivit_tf.data.dataset import Dataset
-from semivit_tf.methods.classifier import Classifier
+from semivit_tf.methods.two_stream_classifier import create_classifier
 from semivit_tf.stages.batch_sizes import settled_settings
 from semivit_tf.stages.derived_settings import derived_method_settings
 from semivit_tf.stages.memory import Need
@@ -255,7 +255,7 @@ class Run:
             }
         # Networks of other packages have no drop path.
         backbone = self.backbone(**({"drop_path": drop_path} if drop_path else {}))
-        return Classifier(backbone, self.num_classes, name=name, **options)
+        return create_classifier(backbone, self.num_classes, name=name, **options)
 
     def optimizer(self, model, settings, steps_per_epoch, **options):
         """Builds the optimizer of a stage; see `stage_optimizer`."""
