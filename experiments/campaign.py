@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import os
 import pathlib
+import resource
 import statistics
 import subprocess
 import sys
@@ -11,10 +13,34 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "experiments" / "results"
 
 
-def run_pipeline(workdir, *flags):
-    """Runs main.py in a folder; what is there already is kept. Returns the folder."""
+# What the packages that we use ask for how many threads to start.
+_THREADS = "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"
+_THREADS += ("NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def run_pipeline(workdir, *flags, threads=None, log=None):
+    """Runs main.py in a folder; what is there already is kept. Returns the folder.
+
+    Args:
+        workdir: Path.
+        *flags: Flags of main.py.
+        threads: Optional integer. How many threads compute; by default, all.
+        log: Optional path of a file that what it says is appended to.
+    """
     command = [sys.executable, "main.py", *flags, f"--workdir={workdir}"]
-    ended = subprocess.run(command, cwd=ROOT)
+    environment = dict(os.environ)
+    if threads:
+        environment.update(dict.fromkeys(_THREADS, str(threads)))
+    if log is None:
+        ended = subprocess.run(command, cwd=ROOT, env=environment)
+    else:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a") as said:
+            ended = subprocess.run(
+                command, cwd=ROOT, env=environment, stdout=said, stderr=said
+            )
+        if ended.returncode:
+            print(log.read_text().splitlines()[-1], file=sys.stderr)
     if ended.returncode:
         raise SystemExit(ended.returncode)  # it has said why
     if not (workdir / "evaluation.json").exists():
@@ -33,6 +59,12 @@ def read_evaluation(workdir):
         for result in evaluation["results"]
         if result.get("handed_on", True)
     }
+
+
+def processor_seconds():
+    """Returns the time that ended processes have taken, of all processors together."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def read_versions(workdir):

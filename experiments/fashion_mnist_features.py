@@ -13,7 +13,6 @@ the table made from it.
 """
 
 import json
-import resource
 import sys
 
 import numpy as np
@@ -21,6 +20,7 @@ from campaign import (
     RESULTS,
     ROOT,
     main,
+    processor_seconds,
     read_evaluation,
     read_versions,
     run_pipeline,
@@ -65,12 +65,6 @@ def measure_way(way, seed, workdir):
         found["linear"] = probe["linear"]["accuracy"]
     found["finetuned"] = read_evaluation(workdir)["finetune student"]["accuracy"]
     return found
-
-
-def processor_seconds():
-    """Returns the time that ended processes have taken, of all processors together."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def load_images(seed):

@@ -242,3 +242,103 @@ def test_a_sweep_fits_the_batches_of_any_recipe_to_few_labels(name, sweep, tmp_p
         for labeled, sizes in expected.items()
         for network in ("vit", "cnn")
     }
+
+
+@pytest.fixture
+def settings_compared(experiment, tmp_path, monkeypatch):
+    """Returns a function that compares settings without training.
+
+    It takes arguments, and returns a dict of run to its flags, the result, and the
+    table. Each run leaves what a real one would: of the test images, 60 % plus a point
+    a seed are right, ten points fewer by hand, and five more after stage 3.
+    """
+    script = experiment("derived_settings")
+    monkeypatch.setattr(script, "RESULT", tmp_path / "result.json")
+    commands = {}
+
+    def run(folder, *flags, threads, log):
+        assert threads == 1
+        commands[folder.name] = list(flags)
+        (folder / "finetune").mkdir(parents=True)
+        by_hand, seed = "by_hand" in folder.name, int(folder.name[-1])
+        share = 0.6 + seed / 100 - 0.1 * by_hand
+        results = [
+            {"stage": "finetune", "weights": "student", "accuracy": share},
+            {"stage": "semi_finetune", "weights": "teacher", "accuracy": share + 0.05},
+        ]
+        (folder / "evaluation.json").write_text(json.dumps({"results": results}))
+        (folder / "config.json").write_text(json.dumps({"versions": {"keras": "3"}}))
+        # After two of six epochs the loss is above ln 10, and above ln 7.
+        losses = [2.5, 2.31 if by_hand else 2.0, 1.0, 1.0, 1.0, 1.0]
+        lines = [json.dumps({"loss": loss}) for loss in losses]
+        (folder / "finetune" / "metrics.jsonl").write_text("\n".join(lines))
+        log.write_text("finetune: after a third of its epochs\n" if by_hand else "")
+        return folder
+
+    def command(*arguments):
+        words = ["derived_settings.py", "--at_once=1", f"--workdir={tmp_path}"]
+        monkeypatch.setattr(sys, "argv", [*words, *arguments])
+        script.main()
+        result = json.loads((tmp_path / "result.json").read_text())
+        return commands, result, script.table(result)
+
+    monkeypatch.setattr(script, "run_pipeline", run)
+    return command
+
+
+def test_derived_settings_are_compared_with_those_by_hand(
+    settings_compared, tmp_path, capsys
+):
+    commands, result, table = settings_compared("--sets=groceries,digits", "--seeds=0")
+    assert "groceries: left out, as no --groceries=FOLDER" in capsys.readouterr().out
+    assert sorted(commands) == ["digits_by_hand_0", "digits_derived_0"]
+    derived = commands["digits_derived_0"]
+    assert derived[0] == "--preset=quick" and derived[-1] == "--seed=0"
+    groups = ("--pretrain_", "--finetune_", "--semi_")
+    assert not [flag for flag in derived if flag.startswith(groups)]
+    one = result["sets"]["digits"]["derived"]["0"]
+    assert one["finetuning_after_a_third"] == {
+        "loss": 2.0,
+        "below_chance": True,
+        "warning": None,
+    }
+    assert one["seconds"] >= 0
+    other = result["sets"]["digits"]["by_hand"]["0"]["finetuning_after_a_third"]
+    assert not other["below_chance"]  # 2.31 is above ln 10, 2.303
+    assert other["warning"] == "finetune: after a third of its epochs"
+    assert "| digits, 40 labels | derived | 0 | 60.0 | 65.0 | 1 of 1 | 0 |" in table
+    assert "| digits, 40 labels | by hand | 0 | 50.0 | 55.0 | 0 of 1 | 0 |" in table
+    assert "Not measured: 7 groceries, 28 labels; Fashion" in table
+
+
+def test_compared_settings_go_on_from_what_is_measured(settings_compared, tmp_path):
+    settings_compared("--sets=digits", "--seeds=0")
+    folder = f"--groceries={tmp_path}"
+    commands, result, table = settings_compared(
+        "--sets=groceries,digits", "--seeds=0,1", folder
+    )
+    assert len(commands) == 2 + 2 + 2 + 2  # none ran twice: its folder would exist
+    assert f"--data_dir={tmp_path}" in commands["groceries_derived_1"]
+    assert str(tmp_path) not in json.dumps(result)
+    assert "| 7 groceries, 28 labels | derived | 0, 1 | 60.5 +- 0.7 | 65.5" in table
+
+
+def test_both_ways_to_set_runs_make_as_many_updates(experiment):
+    """In pre-training and stage 3 within a tenth, for as many images."""
+    script = experiment("derived_settings")
+    sizes = {"groceries": (28, 251), "digits": (40, 1438)}
+    sizes |= {"fashion_100": (100, 60_000), "fashion_500": (500, 60_000)}
+    small = {"pretrain": 400 * 128, "finetune": 150, "semi": 400 * 32}
+    for name, (labels, images) in sizes.items():
+        config = parse(["main.py", *script.flags_of(name, "by_hand")])
+        semi = config.semi
+        unlabeled = semi.batch_size * semi.unlabeled_per_labeled
+        updates = {
+            "pretrain": config.pretrain.steps(images, config.pretrain.batch_size)
+            * config.pretrain.batch_size,
+            "finetune": config.finetune.steps(labels, config.finetune.batch_size),
+            "semi": semi.steps(images - labels, unlabeled) * semi.batch_size,
+        }
+        for group, work in small.items():
+            done = updates[group] * getattr(config, group).epochs
+            assert 0.85 * work <= done <= 1.1 * work, (name, group)
