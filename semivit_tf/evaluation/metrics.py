@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from semivit_tf.evaluation.interval import share_interval
+
 
 def top_k_accuracy(labels, probabilities, k):
     """Returns the share of images whose label is among the k most probable classes.
@@ -28,9 +30,11 @@ def evaluate_probabilities(labels, probabilities, class_names):
         labels, predicted, labels=classes, zero_division=0
     )
     right = probabilities[np.arange(len(labels)), labels]
+    accuracy = top_k_accuracy(labels, probabilities, 1)
     return {
         "images": len(labels),
-        "accuracy": top_k_accuracy(labels, probabilities, 1),
+        "accuracy": accuracy,
+        "accuracy_interval": list(share_interval(accuracy, len(labels))),
         "top5_accuracy": top_k_accuracy(labels, probabilities, 5),
         "cross_entropy": float(np.mean(-np.log(np.maximum(right, 1e-12)))),
         "macro_precision": float(precision.mean()),

@@ -1,5 +1,7 @@
 """Results as small tables of text."""
 
+from semivit_tf.evaluation.interval import in_percent
+
 
 def text_table(header, rows):
     """Returns rows of strings as aligned columns under a header and a rule."""
@@ -17,10 +19,10 @@ def results_table(results, part="test"):
     """Returns the table of an evaluation: stage, weights, labels used, accuracy.
 
     Args:
-        results: List of dicts with `stage`, `weights`, `labels_used`, `accuracy` and
-            `top5_accuracy`; where there are the best weights besides the last,
-            `checkpoint` and `epoch`; and of networks of two streams, `streams`: their
-            accuracies by name.
+        results: List of dicts with `stage`, `weights`, `labels_used`, `images`,
+            `accuracy` and `top5_accuracy`; where there are the best weights besides the
+            last, `checkpoint` and `epoch`; and of networks of two streams, `streams`:
+            their accuracies by name.
         part: String. Which images were evaluated.
     """
     streams = list(results[0].get("streams", {}))
@@ -31,9 +33,12 @@ def results_table(results, part="test"):
             result["weights"],
             *([_checkpoint(result)] if chosen else []),
             "unknown" if result["labels_used"] is None else result["labels_used"],
-            f"{100 * result['accuracy']:.2f} %",
-            f"{100 * result['top5_accuracy']:.2f} %",
-            *(f"{100 * result['streams'][name]:.2f} %" for name in streams),
+            in_percent(result["accuracy"], result["images"]),
+            in_percent(result["top5_accuracy"], result["images"]),
+            *(
+                in_percent(result["streams"][name], result["images"])
+                for name in streams
+            ),
         )
         for result in results
     ]

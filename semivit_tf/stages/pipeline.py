@@ -7,6 +7,7 @@ import time
 import keras
 
 from semivit_tf.config.settings import InputError
+from semivit_tf.evaluation.interval import FEW
 from semivit_tf.stages import preflight
 from semivit_tf.stages.failures import one_line_errors
 from semivit_tf.stages.plan import plan_stages
@@ -18,7 +19,6 @@ from semivit_tf.training.distribution import meet
 from semivit_tf.training.repeatable import compute_repeatably
 
 _SIZES = "patch_size", "width", "depth", "heads"
-FEW = 30  # validation images that tell little
 
 
 def run_pipeline(config, command, say=print, pipeline=None, started=None):

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from semivit_tf.backbones import find_family
 from semivit_tf.evaluation.features import extract_features
+from semivit_tf.evaluation.interval import in_percent
 from semivit_tf.evaluation.linear_probe import linear_probe
 from semivit_tf.evaluation.nearest_neighbors import PUBLISHED_COUNTS, vote_of_neighbors
 from semivit_tf.evaluation.tables import text_table
@@ -114,13 +115,13 @@ def describe(content):
     """Returns what a person should read of it."""
     if content["part"] is None:
         return "No test and no validation images: features cannot be probed."
-    neighbors = content["nearest_neighbors"]
+    neighbors, images = content["nearest_neighbors"], content["images"]
     rows = [
         (
             content["weights"],
             content["labels_used"],
-            *(f"{100 * accuracy:.2f} %" for accuracy in neighbors.values()),
-            f"{100 * content['linear']['accuracy']:.2f} %",
+            *(in_percent(accuracy, images) for accuracy in neighbors.values()),
+            in_percent(content["linear"]["accuracy"], images),
         )
     ]
     names = [f"{count} neighbours" for count in neighbors]

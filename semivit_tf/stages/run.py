@@ -11,6 +11,7 @@ from semivit_tf.backbones import create_backbone, find_family
 from semivit_tf.backbones.vit import VIT_SIZES
 from semivit_tf.config import Config
 from semivit_tf.data.dataset import Dataset
+from semivit_tf.evaluation.interval import FEW, share_interval
 from semivit_tf.methods.two_stream_classifier import create_classifier
 from semivit_tf.stages.batch_sizes import settled_settings
 from semivit_tf.stages.derived_settings import derived_method_settings
@@ -176,9 +177,17 @@ class Run:
             patience=settings.patience,
             deadline=self.deadline,
             later=self.later_steps(stage),
+            interval=self._interval(),
             callbacks=training.callbacks,
         )
         return train(training.model, training.stream, job)
+
+    def _interval(self):
+        """Returns a function from an accuracy to its limits, or None on many images."""
+        images = len(self.data.split.validation)
+        if 0 < images < FEW:
+            return lambda accuracy: share_interval(accuracy, images)
+        return None
 
     # === Devices ===
 

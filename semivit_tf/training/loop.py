@@ -5,7 +5,7 @@ import dataclasses
 import gc
 import pathlib
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
@@ -115,6 +115,7 @@ class Job:
         patience: Optional integer, see `EndEarly`, for the metric of `best`.
         deadline: Optional float, see `EndEarly`.
         later: Float. How many of its steps take as long as the stages after it.
+        interval: Optional function, see `Progress`.
         callbacks: Further callbacks.
     """
 
@@ -132,6 +133,7 @@ class Job:
     patience: int | None = None
     deadline: float | None = None
     later: float = 0.0
+    interval: Callable | None = None
     callbacks: Sequence[keras.callbacks.Callback] = ()
 
 
@@ -170,7 +172,13 @@ def reporting(job, checkpoints, start, request, chief=True):
             last=lambda: end.made,
         )
         progress = Progress(
-            job.stage, epochs, steps, _SHOWN, start.step, later=job.later
+            job.stage,
+            epochs,
+            steps,
+            _SHOWN,
+            start.step,
+            later=job.later,
+            interval=job.interval,
         )
         yield [non_finite, log, end, save, progress], end
 

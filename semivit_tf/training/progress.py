@@ -28,6 +28,8 @@ class Progress(keras.callbacks.Callback):
         first_step: Integer. Steps done before.
         stream: Where to write.
         later: Float. How many of its steps take as long as the stages after it.
+        interval: Optional function from an accuracy on few validation images to its
+            lower and its upper limit, which are shown as well.
     """
 
     def __init__(
@@ -39,8 +41,10 @@ class Progress(keras.callbacks.Callback):
         first_step=0,
         stream=None,
         later=0.0,
+        interval=None,
     ):
         super().__init__()
+        self.interval_of = interval
         self.stage = stage
         self.epochs = epochs
         self.steps_per_epoch = steps_per_epoch
@@ -103,7 +107,7 @@ class Progress(keras.callbacks.Callback):
         elapsed = time.monotonic() - self._started
         parts = [f"{self.stage}  epoch {self._epoch(done)}/{self.epochs}"]
         parts += [
-            f"{name.replace('_', ' ')} {float(self.logs[name]):.3f}"
+            f"{name.replace('_', ' ')} {self._value(name)}"
             for name in self.shown
             if name in self.logs
         ]
@@ -118,6 +122,13 @@ class Progress(keras.callbacks.Callback):
             else:
                 parts.append(f"took {clock(elapsed)}")
         return "  ".join(parts)
+
+    def _value(self, name):
+        value = float(self.logs[name])
+        if self.interval_of is None or not name.endswith("accuracy"):
+            return f"{value:.3f}"
+        low, high = self.interval_of(value)
+        return f"{value:.3f} ({low:.2f} to {high:.2f})"
 
     def _epoch(self, done):
         return min(self.epochs, -(-done // self.steps_per_epoch))

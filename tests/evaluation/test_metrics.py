@@ -57,7 +57,7 @@ def test_equal_predictions_make_no_difference():
 
 
 def test_table_is_aligned():
-    row = {"stage": "finetune", "weights": "student", "labels_used": 40}
+    row = {"stage": "finetune", "weights": "student", "labels_used": 40, "images": 359}
     table = results_table([{**row, "accuracy": 0.87654, "top5_accuracy": 1.0}])
     assert table.splitlines() == [
         "stage     weights  labels used  test accuracy  top-5",
@@ -68,6 +68,7 @@ def test_table_is_aligned():
 
 def test_table_says_of_which_epoch_weights_are_where_some_were_chosen():
     row = {"weights": "student", "labels_used": 4, "accuracy": 0.5, "top5_accuracy": 1}
+    row["images"] = 359
     last = {**row, "stage": "finetune", "checkpoint": "last", "epoch": 12}
     file = {**row, "stage": "init_from", "checkpoint": None, "epoch": None}
     assert "checkpoint" not in results_table([last, file])

@@ -67,3 +67,16 @@ def test_on_a_terminal_one_line_is_renewed(monkeypatch):
     text = run(monkeypatch, terminal=True)
     assert text.count("\n") == 2
     assert text.count("\r") == 20
+
+
+def test_an_accuracy_on_few_images_has_its_limits():
+    stream = io.StringIO()
+    shown = ("loss", "val_accuracy")
+    progress = Progress(
+        "finetune", 1, 1, shown, stream=stream, interval=lambda share: (0.25, 0.84)
+    )
+    progress.on_train_begin()
+    progress.on_epoch_begin(0)
+    progress.on_train_batch_end(0, {"loss": 0.5})
+    progress.on_epoch_end(0, {"val_accuracy": 0.5714})
+    assert "loss 0.500  val accuracy 0.571 (0.25 to 0.84)" in progress.line()
