@@ -122,6 +122,13 @@ class RunConfig(Settings):
         choices=("labeled", "all"),
         identity=False,
     )
+    folds: int | None = setting(
+        None,
+        "Folds of the labelled images, each of which tests a network that has not "
+        "learned it, in the stages probe and finetune; default: none.",
+        low=2,
+        identity=False,
+    )
     validations: int = setting(20, "About how many times a stage is validated.", low=1)
     checkpoint_seconds: float = setting(
         60.0, "Seconds between checkpoints.", low=0.0, identity=False

@@ -10,6 +10,7 @@ from semivit_tf.config.settings import InputError
 from semivit_tf.evaluation.interval import FEW
 from semivit_tf.stages import preflight
 from semivit_tf.stages.failures import one_line_errors
+from semivit_tf.stages.folds import wanted_with_folds, with_folds
 from semivit_tf.stages.plan import plan_stages
 from semivit_tf.stages.stage import check_pipeline
 from semivit_tf.stages.stage_table import PIPELINES
@@ -57,8 +58,8 @@ def prepare(config, pipeline=None):
     if pipeline is not None:
         check_pipeline(pipeline)
         return preflight.prepare(config, pipeline, pipeline)
-    pipeline, names = PIPELINES["semi_vit"], config.run.stage_names()
-    wanted = [stage for stage in pipeline if stage.name in names]
+    pipeline = with_folds(PIPELINES["semi_vit"], config.run.folds)
+    wanted = wanted_with_folds(pipeline, config.run.stage_names())
     return preflight.prepare(config, pipeline, wanted)
 
 

@@ -78,6 +78,7 @@ def check_flags(config):
 def check_run(run):
     """Refuses what does not fit together; returns the `Run` that goes on."""
     check_validation(run)
+    check_folds(run)
     check_file(run)
     for stage in run.wanted:
         # A stage with data of its own is checked when they are there.
@@ -98,6 +99,16 @@ def check_validation(run):
         raise InputError(
             "--checkpoint=best needs validation images, such as "
             "--validation_per_class=1 gives: there are none"
+        )
+
+
+def check_folds(run):
+    """Refuses folds of which no stage makes use."""
+    folds = run.config.run.folds
+    if folds and not any(stage.kind.uses_folds for stage in run.wanted):
+        raise InputError(
+            f"--folds={folds} is used by none of the stages asked for. Received: "
+            f"--stages={run.config.run.stages}"
         )
 
 

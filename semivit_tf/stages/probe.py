@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from semivit_tf.backbones import find_family
+from semivit_tf.evaluation.cross_validation import NEIGHBORS, cross_validate
 from semivit_tf.evaluation.features import extract_features
 from semivit_tf.evaluation.interval import in_percent
 from semivit_tf.evaluation.linear_probe import linear_probe
@@ -11,6 +12,7 @@ from semivit_tf.evaluation.nearest_neighbors import PUBLISHED_COUNTS, vote_of_ne
 from semivit_tf.evaluation.tables import text_table
 from semivit_tf.stages.evaluate import held_out
 from semivit_tf.stages.failures import input_errors
+from semivit_tf.stages.folds import folds_of
 from semivit_tf.stages.stage import Kind
 from semivit_tf.stages.starting_weights import (
     handed_on,
@@ -24,8 +26,12 @@ from semivit_tf.training.weight_files import load_weights
 class Probe(Kind):
     """Measures the encoder that the stage starts from; writes `<stage>.json`."""
 
+    uses_folds = True
+
     def check(self, run, stage):
         refuse_unfinished(run, stage)
+        if run.config.run.folds:
+            folds_of(run)
         if starting_weights(run, stage).stage is None:
             with input_errors():
                 encoder(run.quiet(), stage)
@@ -88,33 +94,65 @@ def measure(known, labels, queries, truth, num_classes):
 def probe(run, stage):
     """Measures the features on held-out images; writes and returns the result."""
     part, batches = held_out(run)
-    if part is None:
-        content = {"part": None}
-        run.folder.write_json(f"{stage.name}.json", content)
-        return content
-    weights, network = encoder(run, stage)
-
-    encode = tf.function(
-        lambda images: network(images, training=False), reduce_retracing=True
-    )
-    indices = known_images(run)
-    known, labels = extract_features(encode, run.data.as_evaluated(indices))
-    queries, truth = extract_features(encode, batches)
-    content = {
-        "weights": weights,
-        "labels_used": len(indices),
-        "part": part,
-        "images": len(truth),
-        **measure(known, labels, queries, truth, run.num_classes),
-    }
+    content, folds = {"part": part}, run.config.run.folds
+    if part is not None or folds:
+        weights, network = encoder(run, stage)
+        encode = tf.function(
+            lambda images: network(images, training=False), reduce_retracing=True
+        )
+        content = {"weights": weights, "part": part}
+    if part is not None:
+        content |= on_held_out(run, encode, batches)
+    if folds:
+        content["cross_validation"] = on_folds(run, encode)
     run.folder.write_json(f"{stage.name}.json", content)
     return content
 
 
+def on_held_out(run, encode, batches):
+    """Returns what features of known images say of those held out."""
+    indices = known_images(run)
+    known, labels = extract_features(encode, run.data.as_evaluated(indices))
+    queries, truth = extract_features(encode, batches)
+    return {
+        "labels_used": len(indices),
+        "images": len(truth),
+        **measure(known, labels, queries, truth, run.num_classes),
+    }
+
+
+def on_folds(run, encode):
+    """Returns what features of the labelled images say of each other."""
+    labeled = run.data.as_evaluated(run.data.split.labeled)
+    features, labels = extract_features(encode, labeled)
+    return cross_validate(features, labels, folds_of(run), run.num_classes)
+
+
 def describe(content):
     """Returns what a person should read of it."""
-    if content["part"] is None:
+    texts = []
+    if content["part"] is not None:
+        texts.append(_table(content))
+    if "cross_validation" in content:
+        texts.append(_of_folds(content["cross_validation"]))
+    if not texts:
         return "No test and no validation images: features cannot be probed."
+    return "\n\n".join(texts)
+
+
+def _of_folds(found):
+    ways = {"nearest_neighbors": f"{NEIGHBORS} neighbours", "linear": "linear"}
+    shares = [
+        f"{title} {in_percent(found[name]['accuracy'], found['images'])}"
+        for name, title in ways.items()
+    ]
+    return (
+        f"{found['images']} labelled images, each by those of the other "
+        f"{found['folds'] - 1} folds: {', '.join(shares)}"
+    )
+
+
+def _table(content):
     neighbors, images = content["nearest_neighbors"], content["images"]
     rows = [
         (

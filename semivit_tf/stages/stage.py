@@ -19,6 +19,8 @@ class Kind:
     # Whether the stage may leave images out. Then it comes before the split is kept,
     # and `carry_out` returns the `Run` that goes on.
     settles_data = False
+    # Whether it does more with `--folds`.
+    uses_folds = False
 
     def needs_weights(self, settings) -> bool:
         """Returns whether the stage cannot start from scratch."""
