@@ -14,7 +14,8 @@ import tensorflow as tf
 
 _LARGE = 0.3  # seconds of an image with which a network is large
 _MORE = 4, 64  # images that are learned to measure, by a large network and a small one
-_READ = 4, 20  # images that are read to measure
+_READ = 4, 200  # images of a batch that is read to measure, and of all, at most
+_READING = 1.0  # seconds after which enough is read
 # Seconds, as measured:
 _TRACING = 0.04  # for a weight's tensor
 _COMPILING = 0.06  # by XLA, besides
@@ -99,10 +100,11 @@ def _noise(spec, share):
 
 def seconds_of_reading(run):
     """Returns how long reading and changing an image takes."""
-    times, sizes = [], [min(n, len(run.data.image_indices)) for n in _READ]
-    for size in sizes:
-        start = time.perf_counter()
-        next(iter(run.data.images(size, 0)))
-        times.append(time.perf_counter() - start)
-    # What a stream takes to begin is not for each image.
-    return max(0.0, times[1] - times[0]) / max(1, sizes[1] - sizes[0])
+    size, most = (min(n, len(run.data.image_indices)) for n in _READ)
+    batches, read = iter(run.data.images(size, 0)), 0
+    next(batches)  # a stream takes its time to begin
+    start = time.perf_counter()
+    while read < most and time.perf_counter() - start < _READING:
+        next(batches)
+        read += size
+    return (time.perf_counter() - start) / read

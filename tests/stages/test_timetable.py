@@ -133,6 +133,26 @@ def test_an_image_takes_what_it_takes(tmp_path, monkeypatch):
     assert seconds_of_reading(made) == 0.0  # no time passes
 
 
+@pytest.mark.parametrize(("seconds", "batches"), [(0.002, 50), (0.1, 3)])
+def test_reading_is_timed_without_how_it_begins(seconds, batches, monkeypatch):
+    """Batches of 4: up to 200 images, or as many as a second is enough for."""
+    taken, now = [], [0.0]
+
+    def images(size, step):
+        now[0] += 0.3
+        while True:
+            now[0] += size * seconds
+            taken.append(size)
+            yield
+
+    clock = types.SimpleNamespace(perf_counter=lambda: now[0])
+    monkeypatch.setattr(speed, "time", clock)
+    data = types.SimpleNamespace(image_indices=range(1000), images=images)
+    found = seconds_of_reading(types.SimpleNamespace(data=data))
+    assert found == pytest.approx(seconds)
+    assert len(taken) == 1 + batches
+
+
 def test_a_run_ends_within_its_time(monkeypatch, tmp_path, capsys):
     """Of 5,600 updates, which should take 112 s."""
     plans_of = timetable.plans_of
