@@ -14,6 +14,7 @@ import tensorflow as tf
 
 _LARGE = 0.3  # seconds of an image with which a network is large
 _MORE = 4, 64  # images that are learned to measure, by a large network and a small one
+_TIMES, _ENOUGH = 3, 1.0  # how often they are learned, or for how many seconds
 _READ = 4, 200  # images of a batch that is read to measure, and of all, at most
 _READING = 1.0  # seconds after which enough is read
 # Seconds, as measured:
@@ -64,16 +65,16 @@ def estimated_speed(run, training, reading):
 
 def _seconds_of_image(training):
     """Returns how much longer a step takes with one image more."""
-    few, one = _learning(training, 1, times=2)
+    few, one = _learning(training, 1)
     large = one > _LARGE * few
     most = min(_MORE[not large], training.images_per_step)
-    many, more = _learning(training, most, times=1 if large else 3)
-    if more <= one:  # other work came between
-        return more / many
-    return (more - one) / (many - few) if many > few else one / few
+    many, more = _learning(training, most)
+    if many > few and more > one:
+        return (more - one) / (many - few)
+    return more / many  # on a busy machine, no difference may be left
 
 
-def _learning(training, images, times):
+def _learning(training, images):
     """Returns about as many images, and how long their gradient takes at best."""
     model = training.model
     specs = training.stream(0).element_spec
@@ -81,7 +82,7 @@ def _learning(training, images, times):
     share = math.ceil(rows * images / training.images_per_step) / rows
     batch = tf.nest.map_structure(lambda spec: _noise(spec, share), specs)
     found = []
-    for _ in range(times):
+    while len(found) < _TIMES and sum(found) < _ENOUGH:
         start = time.perf_counter()
         prepared = model.prepare(batch)
         gradients, _ = model.gradients_of(prepared, model.trainable_variables)
