@@ -65,19 +65,19 @@ def estimated_speed(run, training, reading):
 
 def _seconds_of_image(training):
     """Returns how much longer a step takes with one image more."""
-    few, one = _learning(training, 1)
+    specs = training.stream(0).element_spec
+    few, one = _learning(training, specs, 1)
     large = one > _LARGE * few
     most = min(_MORE[not large], training.images_per_step)
-    many, more = _learning(training, most)
+    many, more = _learning(training, specs, most)
     if many > few and more > one:
         return (more - one) / (many - few)
     return more / many  # on a busy machine, no difference may be left
 
 
-def _learning(training, images):
+def _learning(training, specs, images):
     """Returns about as many images, and how long their gradient takes at best."""
     model = training.model
-    specs = training.stream(0).element_spec
     rows = max(spec.shape[0] for spec in tf.nest.flatten(specs))
     share = math.ceil(rows * images / training.images_per_step) / rows
     batch = tf.nest.map_structure(lambda spec: _noise(spec, share), specs)
