@@ -178,14 +178,14 @@ def known_results(wanted):
     }
 
 
-def measure(names, seeds, folder, groceries, at_once):
+def measure(names, ways, seeds, folder, groceries, at_once):
     """Runs all seeds of all sets, and keeps each result as soon as it is there."""
     result = known_results(names)
     left = [
         (name, way, seed)
         for seed in seeds
         for name in names
-        for way in WAYS
+        for way in ways
         if seed not in result["sets"][name][way]
     ]
 
@@ -244,6 +244,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--groceries", type=pathlib.Path, help="folder of the photos")
     parser.add_argument("--sets", default=",".join(SETS), help="which to measure")
+    parser.add_argument("--ways", default=",".join(WAYS), help="how they are set")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--at_once", type=int, default=2, help="runs side by side")
     parser.add_argument("--workdir", default="runs/derived_settings")
@@ -261,7 +262,8 @@ def main():
         folder = pathlib.Path(arguments.workdir).resolve()
         groceries = arguments.groceries and arguments.groceries.resolve()
         seeds, at_once = arguments.seeds.split(","), arguments.at_once
-        measure(names, seeds, folder, groceries, at_once)
+        ways = [way for way in WAYS if way in arguments.ways.split(",")]
+        measure(names, ways, seeds, folder, groceries, at_once)
     print(table(json.loads(RESULT.read_text())))
 
 
