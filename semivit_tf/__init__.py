@@ -29,6 +29,7 @@ _PUBLIC = {
     "SoftMatch": "semivit_tf.methods.softmatch",
     "Supervised": "semivit_tf.methods.supervised",
     "UDA": "semivit_tf.methods.uda",
+    "Semiformer": "semivit_tf.methods.semiformer",
     "TwoStreamClassifier": "semivit_tf.methods.two_stream_classifier",
     "ViT": "semivit_tf.backbones.vit",
     "WideResNet": "semivit_tf.backbones.resnet",

@@ -65,6 +65,7 @@ from semivit_tf.methods.selections.soft_weights import SoftWeights
 from semivit_tf.methods.semi_mae import SemiMAE
 from semivit_tf.methods.semi_supervised import SemiSupervised
 from semivit_tf.methods.semi_vit import SemiViT
+from semivit_tf.methods.semiformer import Semiformer
 from semivit_tf.methods.softmatch import SoftMatch
 from semivit_tf.methods.supervised import Supervised
 from semivit_tf.methods.two_stream_classifier import TwoStreamClassifier
@@ -228,6 +229,12 @@ METHODS = [
     Row(lambda: SoftMatch(small_network(), 3), (IMAGES,), semi_batch(4, 12)),
     Row(lambda: Supervised(small_network(), 3), (IMAGES,), semi_batch(4, 12)),
     Row(lambda: UDA(small_network(), 3, threshold=0.3), (IMAGES,), semi_batch(4, 12)),
+    Row(
+        lambda: Semiformer(small_semiformer(), 3, threshold=0.3),
+        (IMAGES,),
+        semi_batch(4, 12),
+        batch_statistics=True,
+    ),
     Row(
         lambda: TwoStreamClassifier(small_semiformer(), 3),
         (IMAGES,),

@@ -233,10 +233,17 @@ def test_a_sweep_fits_the_batches_of_any_recipe_to_few_labels(name, sweep, tmp_p
         labeled, network = run.removeprefix("labels").split("_seed0_")
         found[int(labeled), network] = sizes["finetune"], sizes["semi"]
     recipe = parse(["main.py", f"--flagfile={ROOT / 'experiments' / name}"])
-    most = min(100, recipe.finetune.batch_size or 128)  # the recipe's limit
-    times = recipe.semi.unlabeled_per_labeled
-    last = min(100 // times, recipe.semi.batch_size or 128)
-    expected = {1: (5, 5), 3: (15, 15), 20: (most, last)}
+    # The recipe's limits, the labels and the unlabelled images for each.
+    most = min(100, recipe.finetune.batch_size or 128)
+    unlabeled = 200 if recipe.data.labeled_as_unlabeled else 100
+    limits = (
+        recipe.semi.batch_size or 128,
+        unlabeled // recipe.semi.unlabeled_per_labeled,
+    )
+    expected = {
+        labels: (min(5 * labels, most), min(5 * labels, *limits))
+        for labels in (1, 3, 20)
+    }
     assert found == {
         (labeled, network): sizes
         for labeled, sizes in expected.items()

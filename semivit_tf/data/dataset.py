@@ -1,8 +1,5 @@
 """A data set as `load_dataset` returns it: its sources, their split and batches."""
 
-import copy
-import dataclasses
-
 import numpy as np
 
 from semivit_tf.augment.image_header import MAX_PIXELS
@@ -89,12 +86,6 @@ class Dataset:
         )
         seed = self.views.seed if seed is None else seed
         return Views(self.parts.train, policies, seed, self.max_pixels)
-
-    def with_labeled(self, labeled):
-        """Returns the same data with only some of the labelled images, by index."""
-        other = copy.copy(self)
-        other.split = dataclasses.replace(self.split, labeled=labeled)
-        return other
 
     @property
     def class_names(self):

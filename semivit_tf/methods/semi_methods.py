@@ -8,6 +8,7 @@ from semivit_tf.methods.pi_model import PiModel
 from semivit_tf.methods.pseudo_label import PseudoLabel
 from semivit_tf.methods.semi_mae import SemiMAE
 from semivit_tf.methods.semi_vit import SemiViT
+from semivit_tf.methods.semiformer import Semiformer
 from semivit_tf.methods.softmatch import SoftMatch
 from semivit_tf.methods.supervised import Supervised
 from semivit_tf.methods.uda import UDA
@@ -25,4 +26,5 @@ SEMI_METHODS = {
     "pseudo_label": PseudoLabel,
     "supervised": Supervised,
     "semi_mae": SemiMAE,
+    "semiformer": Semiformer,
 }

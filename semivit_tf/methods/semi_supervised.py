@@ -23,7 +23,7 @@ from semivit_tf.methods.batch_statistics import batch_statistics
 from semivit_tf.methods.effective_classes import EffectiveClasses
 from semivit_tf.methods.gating import Gating
 from semivit_tf.methods.judged_labels import JudgedLabels
-from semivit_tf.methods.labelers import LABELERS
+from semivit_tf.methods.labelers import LABELERS, check_labeler
 from semivit_tf.methods.mixings import MIXINGS
 from semivit_tf.methods.parts import part_from
 from semivit_tf.methods.selections import SELECTIONS
@@ -75,11 +75,7 @@ class SemiSupervised(JudgedLabels, Gating, AveragedClassifier):
     ):
         kwargs.setdefault("name", "semi_supervised")
         super().__init__(backbone, num_classes, **kwargs)
-        if labeler not in LABELERS:
-            raise ValueError(
-                f"`labeler` should be one of: {', '.join(LABELERS)}. Received: "
-                f"{labeler!r}"
-            )
+        check_labeler(labeler, self.student)
         self.labeler = labeler
         self.selection = part_from(SELECTIONS, "selection", selection)
         if not self.selection.built:

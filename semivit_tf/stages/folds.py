@@ -5,6 +5,7 @@ one that sums them up. None of the labelled images is lost: the stage itself, wh
 later ones go on from, learns all of them.
 """
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -48,7 +49,7 @@ class FoldFinetune(Finetune):
 
     def carry_out(self, run, stage):
         others = run.data.split.labeled[folds_of(run) != self.number]
-        data = run.data.with_labeled(others)
+        data = with_labeled(run.data, others)
         super().carry_out(dataclasses.replace(run, data=data), stage)
 
 
@@ -142,3 +143,10 @@ def wanted_with_folds(pipeline, names):
         if stage.name in names or (rest and of in names):
             found.append(stage)
     return found
+
+
+def with_labeled(data, labeled):
+    """Returns the same `Dataset` with only some of the labelled images, by index."""
+    other = copy.copy(data)
+    other.split = dataclasses.replace(data.split, labeled=labeled)
+    return other

@@ -9,14 +9,15 @@ from semivit_tf.cli import parse
 from semivit_tf.config import Config
 from semivit_tf.config.config import METHODS, described_default
 from semivit_tf.config.pretrain import PRETRAIN_METHODS
-from semivit_tf.config.semi_methods import SEMI_METHODS, SemiMethodSettings
+from semivit_tf.config.semi_methods import SEMI_METHODS
+from semivit_tf.config.semi_parts import SemiMethodSettings
 from semivit_tf.config.settings import InputError
 from semivit_tf.methods import dino, ema_teacher, mae, semi_methods
 from semivit_tf.methods.labelers import LABELERS
 from semivit_tf.methods.mixings import MIXINGS
 from semivit_tf.methods.selections import SELECTIONS
 from semivit_tf.methods.semi_supervised import SemiSupervised
-from tests.methods.small import small_vit
+from tests.methods.small import small_semiformer, small_vit
 
 VIT = {"backbone": "vit_small_patch16"}
 
@@ -30,7 +31,8 @@ def test_a_semi_supervised_method_has_the_defaults_of_its_class(name):
     settings, model = SEMI_METHODS[name](), semi_methods.SEMI_METHODS[name]
     sizes = {"images": 5} if name == "flexmatch" else {}
     parts = {"mixing": "none"} if name == "ema_teacher" else {}
-    model = model(small_vit(), 3, **sizes, **parts)
+    backbone = small_semiformer() if name == "semiformer" else small_vit()
+    model = model(backbone, 3, **sizes, **parts)
     if "selection" not in settings.lacks:
         assert settings.labeler == model.labeler
         assert type(model.selection) is SELECTIONS[settings.selection]

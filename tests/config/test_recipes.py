@@ -11,7 +11,7 @@ import pytest
 from semivit_tf.backbones import create_backbone, find_family
 from semivit_tf.backbones.vit import VIT_SIZES
 from semivit_tf.config.semi_methods import SEMI_METHODS
-from semivit_tf.methods.classifier import Classifier
+from semivit_tf.methods.two_stream_classifier import create_classifier
 from semivit_tf.stages import pretrain_mae
 from semivit_tf.stages.run import Run
 from semivit_tf.training.schedules import WarmupCosine, scaled_learning_rate
@@ -49,7 +49,8 @@ def test_a_header_says_how_to_run_it_and_what_to_expect(name):
 
 
 # The methods that Semi-ViT is compared with.
-COMPARED = tuple(name for name in SEMI_METHODS if name not in ("semi_vit", "semi_mae"))
+OWN = ("semi_vit", "semi_mae", "semiformer")  # they have recipes of their own
+COMPARED = tuple(name for name in SEMI_METHODS if name not in OWN)
 
 # Published accuracies in percent: of Semi-ViT after stage 2 and after stage 3; of MAE
 # after fine-tuning with all labels; of DINO by neighbours and by a linear probe.
@@ -63,6 +64,7 @@ EXPECTED = {
     "imagenet_semi_vit_base_10pct_scratch": [57.0, 73.5],
     "imagenet_semi_convnext_tiny_10pct_scratch": [61.2, 74.1],
     "imagenet_semi_mae_vit_small_10pct": [75.9],
+    "imagenet_semiformer_small_10pct": [75.5],
     "imagenet_mae_finetune_vit_base": [83.66],
     "imagenet_mae_finetune_vit_large": [85.95],
     "imagenet_mae_finetune_vit_huge": [86.93],
@@ -222,8 +224,9 @@ SIZES = {
 def test_the_network_of_a_recipe_is_the_one_in_its_name(name):
     settings = config_of(name).backbone
     named = [one for one in SIZES if one.partition("_patch")[0] in name]
-    named += [one for one in ("convnext_tiny",) if one in name]
-    assert [settings.backbone] == (named or ["vit"])
+    named += [one for one in ("convnext_tiny", "semiformer_small") if one in name]
+    free = "semiformer" if "semiformer" in name else "vit"
+    assert [settings.backbone] == (named or [free])
     if settings.backbone in SIZES:
         sizes = {**VIT_SIZES[settings.backbone], **settings.overrides()}
         found = [sizes[key] for key in ("patch_size", "width", "depth", "heads")]
@@ -339,6 +342,28 @@ def test_what_single_rows_of_semi_vit_have_of_their_own():
     assert VIT_SIZES["vit_huge_patch14"]["pooling"] == "class_token"
 
 
+def test_semiformer_is_trained_as_published():
+    config = config_of("imagenet_semiformer_small_10pct.flags")
+    finetune, semi, method = config.finetune, config.semi, config.semi_method
+    labeled = 128_116
+    assert config.data.labeled_as_unlabeled
+    assert (finetune.batch_size, finetune.epochs, semi.epochs) == (8 * 108, 30, 270)
+    assert finetune.steps(labeled, finetune.batch_size) == labeled // 864 == 148
+    assert (semi.batch_size, semi.unlabeled_per_labeled) == (8 * 18, 90 // 18)
+    assert semi.steps(IMAGENET, 8 * 90) == labeled // (8 * 18) == 889
+    for settings in (finetune, semi):
+        peak = scaled_learning_rate(settings.base_learning_rate, settings.batch_size)
+        assert peak == pytest.approx(1e-3, rel=1e-6)
+        assert settings.minimum_learning_rate == 1e-5
+        assert (settings.drop_path, settings.erasing) == (0.1, 0.25)
+    for learning in (finetune, method):
+        mixed = (learning.mixup_alpha, learning.cutmix_alpha)
+        assert mixed == (0.0, 0.0) and learning.label_smoothing == 0.1
+    assert (method.threshold, method.labeler) == (0.7, "convolutional")
+    assert (method.labeled_view, method.mixing) == ("labeled", "none")
+    assert (method.convolutional_weight, method.unlabeled_smoothing) == (1.0, 0.0)
+
+
 # Of stage 2 and of stage 3: how much more slowly a layer learns than the next, layers
 # below the head, warm-up epochs, weight decay, beta_2. Then the unlabelled weight and
 # the pooling.
@@ -371,6 +396,16 @@ LEARNING = {
         (1.0, 7, 10.0, 0.05, 0.999),
         *(10.0, None),
     ),
+    "imagenet_semiformer_small_10pct": (
+        (1.0, 13, *USUAL),
+        (1.0, 13, *USUAL),
+        *(4.0, None),
+    ),
+    "fashion_mnist_semiformer": (
+        (1.0, 7, 1.0, 0.05, 0.999),
+        (1.0, 7, 0.5, 0.05, 0.999),
+        *(1.0, None),
+    ),
     "imagenet_mae_finetune_vit_base": (BASE[0], None, None, "mean"),
     "imagenet_mae_finetune_vit_large": (LARGE[0], None, None, "mean"),
     "imagenet_mae_finetune_vit_huge": (HUGE[0], None, None, "mean"),
@@ -383,6 +418,11 @@ LEARNING = {
         (0.75, 5, 30.0, 0.05, 0.999),
         (0.75, 5, 10.0, 0.05, 0.999),
         *(5.0, "mean"),
+    ),
+    "groceries_28_labels": (
+        (0.75, 7, 15.0, 0.05, 0.999),
+        (0.75, 7, 20.0, 0.05, 0.999),
+        *(1.0, "mean"),
     ),
     **dict.fromkeys(
         ("digits_fixmatch", "digits_freematch"),
@@ -403,7 +443,7 @@ LEARNING = {
             SEMI_METHODS[name]().unlabeled_weight,
             "mean",
         )
-        for name in SEMI_METHODS
+        for name in ("semi_vit", *COMPARED)
     },
     **dict.fromkeys(
         ("fashion_mnist_250_labels", "fashion_mnist_dino", "fashion_mnist_semi_mae"),
@@ -431,9 +471,11 @@ def narrow_classifier(settings):
     Images of 224 pixels are whole patches of any size that recipes have.
     """
     narrow = {"vit": {"width": 4, "heads": 1}, "convnext": {"widths": (4, 4, 4, 4)}}
+    stages = len(settings.overrides().get("depths", (4, 4, 4)))
+    narrow["semiformer"] = {"width": 4, "heads": 1, "widths": (4,) * stages}
     sizes = {**settings.overrides(), **narrow[find_family(settings.backbone)]}
     backbone = create_backbone(settings.backbone, image_size=224, **sizes)
-    return Classifier(backbone, 2)
+    return create_classifier(backbone, 2)
 
 
 def scales_of(model, optimizer):
