@@ -6,10 +6,11 @@ import pytest
 import tensorflow as tf
 
 from semivit_tf.methods.batch_statistics import batch_statistics
+from semivit_tf.methods.classifier import Classifier
 from semivit_tf.methods.ema_teacher import EMATeacher
 from semivit_tf.methods.labelers import LABELERS
 from semivit_tf.methods.semi_supervised import SemiSupervised
-from tests.methods.small import loss_and_terms, semi_batch, small_vit
+from tests.methods.small import loss_and_terms, semi_batch, small_resnet, small_vit
 
 BATCH = semi_batch(4, 12)
 
@@ -118,3 +119,20 @@ def test_without_batch_statistics_each_kind_of_image_has_a_pass():
         loss_and_terms(model, BATCH)
         assert passes == expected
         passes.clear()
+
+
+def test_synchronised_replicas_learn_like_one_device(mirrored):
+    """All weights and running statistics, after two steps."""
+    views, labels = semi_batch(16)
+    found = []
+    for strategy in (tf.distribute.get_strategy(), mirrored):
+        keras.utils.set_random_seed(0)
+        with strategy.scope():
+            model = Classifier(small_resnet(synchronized=True), 3)
+            model.compile(keras.optimizers.SGD(0.1), jit_compile=False)
+        data = tf.data.Dataset.from_tensors((views["image"], labels)).repeat(2)
+        model.fit(data, verbose=0)
+        found.append([weight.numpy() for weight in model.weights])
+    assert len(found[0]) > 40
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)

@@ -7,7 +7,13 @@ from semivit_tf.backbones.kept_values import kept_values
 from semivit_tf.backbones.keras_applications import create_application
 from semivit_tf.config.run import RunConfig
 from semivit_tf.stages.memory import Need, fitting_parts, free_memory
-from tests.methods.small import small_vit
+from tests.methods.small import (
+    small_conformer,
+    small_resnet,
+    small_semiformer,
+    small_vit,
+    small_wide_resnet,
+)
 from tests.stages.runs import error, prepared
 
 NEED = Need(trained=10**6, copied=0, kept=10**9, pixels=0)
@@ -22,9 +28,27 @@ def test_a_vit_keeps_what_its_blocks_keep():
     assert kept_values(remade) == block + 2 * 3 * 5 * 16
 
 
+def test_two_streams_keep_their_maps_their_tokens_and_what_they_exchange():
+    """A map of 4x4 places and 8 channels, then of 2x2 and 16; 5 tokens of 12."""
+    transformers = 2 * (18 * 5 * 12 + 2 * 2 * 5**2)
+    stem, first = 3 * 96, 3 * (32 + 32 + 2 * 128) + 128
+    fused = 3 * (64 + 16 + 2 * 64) + 64 + 3 * (16 + 4 + 2 * 16) + 16
+    separate = transformers + stem + first + fused
+    assert kept_values(small_semiformer(separate=True)) == separate
+    exchanged = 4 * 12 + 4 * 5 * 12 + 2 * 4 * 16
+    assert kept_values(small_semiformer()) == separate + exchanged
+    assert kept_values(small_conformer()) == separate + exchanged - 2 * 4 * 12
+
+
 def test_other_networks_keep_their_maps():
     convnext = ConvNeXt(8, (1, 2), (4, 6), stem_patch=2, channels=1)
     assert kept_values(convnext) == (15 + 2) * 16 * 4 + (30 + 2) * 4 * 6
+    # The stem; of each block what its convolutions give, three times, and the sum.
+    block0 = 3 * (256 + 256 + 2 * 1024) + 1024
+    block1 = 3 * (64 * 6 + 96 + 2 * 384) + 384
+    assert kept_values(small_resnet()) == 3 * 256 + block0 + block1
+    wide = 3 * (256 + 2 * 512) + 3 * (512 + 2 * 192)
+    assert kept_values(small_wide_resnet()) == 3 * 256 + wide
     small = create_application("MobileNetV3Small", image_size=32)
     large = create_application("MobileNetV3Small", image_size=64)
     assert 3.5 < kept_values(large) / kept_values(small) < 4.5
