@@ -70,10 +70,13 @@ def sums_and_rows(function, batch, parts, unrolled=False):
             with tf.control_dependencies(totals):
                 _, totals, rows = take(number, totals, rows)
     elif parts > 1:
+        # A loop starts with what it has: all but the totals, while the first runs.
+        with tf.control_dependencies(totals):
+            start = tf.identity(1)
         _, totals, rows = tf.while_loop(
             lambda number, *_: number < parts,
             take,
-            (tf.constant(1), totals, rows),
+            (start, totals, rows),
             parallel_iterations=1,
         )
     for index, total in zip(there, totals, strict=True):
