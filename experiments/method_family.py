@@ -27,7 +27,6 @@ from campaign import RESULTS, ROOT, read_evaluation, read_versions, spread, writ
 
 RESULT = RESULTS / "method_family.json"
 SEEDS, CHOOSING = (0, 1, 2), 100
-WEIGHTS = {"semiformer": "student"}  # who answers; the teacher elsewhere
 # The flags of each method, and what is chosen between.
 THRESHOLDS = ["--semi_threshold=0.7", "--semi_threshold=0.95"]
 MOMENTA = ["--semi_threshold_momentum=0.99", "--semi_threshold_momentum=0.999"]
@@ -51,17 +50,39 @@ PRETRAINED = {
     "Semi-ViT": ("semi_vit", [], THRESHOLDS),
     "Semi-ViT, FreeMatch's selection": ("semi_vit", SELF_ADAPTIVE, MOMENTA),
 }
-_STREAMS = ["--semi_method=supervised"]
-_TRANSFORMER = ["--semi_labeler=transformer_head"]
+VIT = [
+    *("--backbone=vit", "--patch_size=4", "--width=64", "--depth=6", "--heads=4"),
+    *("--depths=", "--widths=", "--stem_width=", "--stem_stride="),
+]
+SUPERVISED = [
+    "--semi_method=supervised",
+    "--semi_threshold=",
+    "--semi_unlabeled_weight=",
+]
+FIXMATCH = ["--semi_method=fixmatch"]
 FROM_SCRATCH = {
-    "ViT, supervised": ("supervised", [], [""]),
-    "ViT, FixMatch": ("fixmatch", [], THRESHOLDS),
-    "Semi-MAE": ("semi_mae", [], THRESHOLDS),
-    "two streams, supervised": ("semiformer", _STREAMS, [""]),
+    "ViT, supervised": ("semiformer", [*VIT, *SUPERVISED], [""]),
+    "ViT, FixMatch": ("semiformer", [*VIT, *FIXMATCH], THRESHOLDS),
+    "ViT, FixMatch, equal time": (
+        "semiformer",
+        [*VIT, *FIXMATCH, "--semi_steps_per_epoch=275"],
+        ["--semi_threshold=0.95"],
+    ),
+    "Semi-MAE": ("semiformer", [*VIT, "--semi_method=semi_mae"], THRESHOLDS),
+    "two streams, supervised": ("semiformer", SUPERVISED, [""]),
     "Semiformer": ("semiformer", [], THRESHOLDS),
-    "Semiformer, transformer teaches": ("semiformer", _TRANSFORMER, THRESHOLDS),
+    "Semiformer, transformer teaches": (
+        "semiformer",
+        ["--semi_labeler=transformer"],
+        THRESHOLDS,
+    ),
 }
 BEST = 5
+
+
+def answers(title):
+    """Returns which network answers."""
+    return "student" if title.startswith("Semiformer") else "teacher"
 
 
 class Runs:
@@ -170,8 +191,7 @@ def chosen_flags(runs, titles, labels, start):
         folder = runs.folder / names[title, choice]
         table = folder / "semi_finetune/metrics.jsonl"
         last = json.loads(table.read_text().splitlines()[-1])
-        who = WEIGHTS.get(titles[title][0], "teacher")
-        return last.get(f"val_{who}_accuracy", last.get("val_accuracy"))
+        return last[f"val_{answers(title)}_accuracy"]
 
     return {
         title: max(choices, key=lambda one, title=title: accuracy(title, one))
@@ -190,10 +210,9 @@ def measured(runs, titles, labels, starts, chosen):
         wanted[name] = stage_3(method, seed, labels, starts.get(seed), *given)
     folders = runs.all(wanted)
     rows = {}
-    for seed, (title, (method, *_)) in itertools.product(SEEDS, titles.items()):
+    for seed, title in itertools.product(SEEDS, titles):
         folder = folders[f"seed{seed}_{labels}_{slug(title)}"]
-        who = WEIGHTS.get(method, "teacher")
-        found = read_evaluation(folder)[f"semi_finetune {who}"]
+        found = read_evaluation(folder)[f"semi_finetune {answers(title)}"]
         lines = (folder / "semi_finetune/metrics.jsonl").read_text().splitlines()
         last = json.loads(lines[-1])
         rows.setdefault(title, {})[str(seed)] = {
