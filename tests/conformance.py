@@ -26,6 +26,7 @@ from semivit_tf.layers.fused_block import (
     MiddleFusedBlock,
     MixerFusedBlock,
 )
+from semivit_tf.layers.gated_feed_forward import GatedFeedForward
 from semivit_tf.layers.layer_norm import LayerNorm
 from semivit_tf.layers.mae_decoder import MAEDecoder
 from semivit_tf.layers.map_to_tokens import MapToTokens
@@ -128,6 +129,7 @@ def adapted_network():
 
 
 HEAD = {"hidden_width": 8, "bottleneck_width": 6}
+DINOV2 = {"layer_scale": 0.1, "registers": 2, "feed_forward": "swiglu"}
 DECODER = {"decoder_width": 8, "decoder_depth": 1, "decoder_heads": 2}
 
 LAYERS = [
@@ -143,6 +145,7 @@ LAYERS = [
     Row(lambda: FusedBlock(16, 2, 2, stride=2, drop_path=0.1), MAP_AND_TOKENS),
     Row(lambda: MiddleFusedBlock(16, 2, 2, stride=2), MAP_AND_TOKENS),
     Row(lambda: MixerFusedBlock(8, 4, 2), MAP_AND_TOKENS),
+    Row(lambda: GatedFeedForward(8), (noise(4, 3, 8),)),
     Row(LayerNorm, (noise(4, 3, 8),)),
     Row(lambda: MapToTokens(6, 2), (noise(4, 6, 4, 8),)),
     Row(lambda: NormalizedConv2D(6, 3, 2), (noise(4, 6, 4, 8),)),
@@ -181,6 +184,7 @@ BACKBONES = [
     Row(lambda: small_semiformer(position_embedding="learned"), (IMAGES,)),
     Row(lambda: small_vit(drop_path=0.1), (IMAGES,)),
     Row(small_wide_resnet, (IMAGES,)),
+    Row(lambda: small_vit(**DINOV2), (IMAGES,)),
     Row(lambda: ProjectedBackbone(small_vit(), ProjectionHead(9, **HEAD)), (IMAGES,)),
 ]
 # What methods have of their own does not depend on the network.

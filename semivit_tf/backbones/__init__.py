@@ -13,7 +13,8 @@ from semivit_tf.backbones.resnet import (
     WideResNet,
 )
 from semivit_tf.backbones.semiformer import SEMIFORMER_SIZES, SemiformerBackbone
-from semivit_tf.backbones.vit import VIT_SIZES, ViT
+from semivit_tf.backbones.vit import ViT
+from semivit_tf.backbones.vit_sizes import VIT_SIZES
 
 # Each family's constructor, and the sizes that were published.
 FAMILIES = {

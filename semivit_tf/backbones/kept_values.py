@@ -20,6 +20,8 @@ from semivit_tf.layers.pre_activation_block import PreActivationBlock
 # as computed and as arranged, what is projected, both sides of the GELU of 4 times the
 # width, and the branches that drop path scales.
 _BLOCK_TOKENS = 18
+_LAYER_SCALES = 2  # both branches before their factors
+_GATED = 3  # what a gated part of 2/3 the hidden width keeps besides
 _ATTENTIONS = 2  # scores and their softmax
 _CONVNEXT_MAPS = 15  # of a ConvNeXt block: the same, around its 4 times wider middle
 _NORMALIZED = 3  # of what a convolution gives: before and after its norm and rectifier
@@ -27,9 +29,9 @@ _MIXER_MAPS = 9  # of a ConvMixer block: two norms, two GELUs, their inputs and 
 _LAYERS = 1.3  # of a network of layers: outputs, and what the layers keep besides
 
 
-def transformer_values(tokens, width, heads, depth):
+def transformer_values(tokens, width, heads, depth, block_tokens=_BLOCK_TOKENS):
     """Returns the values that transformer blocks keep of an image."""
-    block = _BLOCK_TOKENS * tokens * width + _ATTENTIONS * heads * tokens**2
+    block = block_tokens * tokens * width + _ATTENTIONS * heads * tokens**2
     return depth * block
 
 
@@ -38,7 +40,8 @@ def kept_values(network, tokens=None):
 
     Args:
         network: A backbone, or any functional `keras.Model`.
-        tokens: Optional integer. How many tokens a ViT sees, where not all.
+        tokens: Optional integer. How many tokens a ViT sees besides its registers,
+            where not all.
 
     Returns:
         Integer, or None for a network whose layers are not known.
@@ -46,12 +49,15 @@ def kept_values(network, tokens=None):
     if isinstance(network, ViT):
         if tokens is None:
             tokens = network.grid[0] * network.grid[1] + 1
+        tokens += network.registers
         sizes = tokens, network.width, network.heads
+        block = _BLOCK_TOKENS + _LAYER_SCALES * (network.layer_scale is not None)
+        block += _GATED * (network.feed_forward == "swiglu")
         if not network.rematerialize:
-            return transformer_values(*sizes, network.depth)
+            return transformer_values(*sizes, network.depth, block)
         # The inputs of both branches, and all of the block that is computed again.
         inputs = 2 * network.depth * tokens * network.width
-        return inputs + transformer_values(*sizes, 1)
+        return inputs + transformer_values(*sizes, 1, block)
     if isinstance(network, ConvNeXt):
         return _convnext_values(network)
     if isinstance(network, ResidualNetwork):

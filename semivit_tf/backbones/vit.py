@@ -13,32 +13,16 @@ from semivit_tf.layers.pixel_normalization import (
 from semivit_tf.layers.position_embedding import PositionEmbedding
 from semivit_tf.layers.transformer_block import TransformerBlock
 
-VIT_SIZES = {
-    "vit_tiny_patch16": {"patch_size": 16, "width": 192, "depth": 12, "heads": 3},
-    "vit_small_patch16": {"patch_size": 16, "width": 384, "depth": 12, "heads": 6},
-    "vit_base_patch16": {"patch_size": 16, "width": 768, "depth": 12, "heads": 12},
-    "vit_large_patch16": {"patch_size": 16, "width": 1024, "depth": 24, "heads": 16},
-    "vit_huge_patch14": {
-        "patch_size": 14,
-        "width": 1280,
-        "depth": 32,
-        "heads": 16,
-        "pooling": "class_token",
-    },
-    "vit_huge_patch16": {
-        "patch_size": 16,
-        "width": 1280,
-        "depth": 32,
-        "heads": 16,
-        "pooling": "class_token",
-    },
-}
-
 # Initial weights: as in supervised ViT code, which truncates the normal distribution at
 # 100 deviations (that is, not at all), or as in MAE.
 INITIALIZATIONS = {
     "truncated_normal": lambda: keras.initializers.RandomNormal(stddev=0.02),
     "xavier_uniform": keras.initializers.GlorotUniform,
+}
+CHOICES = {
+    "pooling": ("mean", "class_token"),
+    "position_resizing": ("plain", "dinov2"),
+    "initialization": INITIALIZATIONS,
 }
 
 
@@ -56,11 +40,18 @@ class ViT(keras.Model):
         depth: Integer. Number of blocks.
         heads: Integer that divides `width`.
         mlp_ratio: Float. Hidden width of a block's feed-forward part over `width`.
+        feed_forward: `"gelu"`, or `"swiglu"` (see `TransformerBlock`).
+        layer_scale: Optional positive float. What the learned factors on the branches
+            of blocks start from; None for no factors.
+        registers: Integer. Learned tokens without positions, after the class token.
         channels: Integer C. 1 for grey images, 3 for colour.
         pooling: `"mean"`: patch tokens are averaged, then normalised (the "global
             pool" of fine-tuning code). `"class_token"`: tokens are normalised, then
             the class token is taken.
         position_embedding: `"learned"` or `"sincos"` (fixed).
+        position_resizing: How the position table of a published file is resized:
+            `"plain"`, or `"dinov2"`: as if the new grid were larger by 0.1, as always
+            at run time; with registers by antialiasing, and at run time, too.
         drop_path: Float in [0, 1). Rate of the last block; it grows linearly from 0.
         initialization: `"truncated_normal"` or `"xavier_uniform"` (as MAE starts).
         rematerialize: Bool. Whether training computes each block twice instead of
@@ -71,6 +62,8 @@ class ViT(keras.Model):
 
     Reference:
         Dosovitskiy et al., An Image is Worth 16x16 Words, 2021.
+        Oquab et al., DINOv2: Learning Robust Visual Features without Supervision, 2023.
+        Darcet et al., Vision Transformers Need Registers, 2024.
     """
 
     def __init__(
@@ -82,9 +75,13 @@ class ViT(keras.Model):
         heads,
         *,
         mlp_ratio=4.0,
+        feed_forward="gelu",
+        layer_scale=None,
+        registers=0,
         channels=3,
         pooling="mean",
         position_embedding="learned",
+        position_resizing="plain",
         drop_path=0.0,
         initialization="truncated_normal",
         rematerialize=False,
@@ -96,11 +93,6 @@ class ViT(keras.Model):
         kwargs.setdefault("autocast", False)  # pixels reach the first layer unrounded
         super().__init__(**kwargs)
         size = (image_size,) * 2 if isinstance(image_size, int) else tuple(image_size)
-        self._check(size, patch_size, width, heads, pooling, initialization)
-        if not 0 <= drop_path < 1:
-            raise ValueError(
-                f"`drop_path` should be in [0, 1). Received: drop_path={drop_path}"
-            )
         default_mean, default_std = default_pixel_statistics(channels)
 
         self.image_size = size
@@ -109,14 +101,19 @@ class ViT(keras.Model):
         self.depth = depth
         self.heads = heads
         self.mlp_ratio = mlp_ratio
+        self.feed_forward = feed_forward
+        self.layer_scale = layer_scale
+        self.registers = registers
         self.channels = channels
         self.pooling = pooling
         self.position_embedding = position_embedding
+        self.position_resizing = position_resizing
         self.drop_path = drop_path
         self.initialization = initialization
         self.rematerialize = rematerialize
         self.pixel_mean = tuple(default_mean if pixel_mean is None else pixel_mean)
         self.pixel_std = tuple(default_std if pixel_std is None else pixel_std)
+        self._check()
         self._make_layers()
         self.build((None, *self.image_shape))
 
@@ -135,12 +132,18 @@ class ViT(keras.Model):
             **shared,
         )
         self.positions = PositionEmbedding(
-            self.grid, kind=self.position_embedding, name="positions", **shared
+            self.grid,
+            kind=self.position_embedding,
+            antialias=self.position_resizing == "dinov2" and self.registers > 0,
+            name="positions",
+            **shared,
         )
         self.blocks = [
             TransformerBlock(
                 self.heads,
                 mlp_ratio=self.mlp_ratio,
+                feed_forward=self.feed_forward,
+                layer_scale=self.layer_scale,
                 drop_path=float(rate),
                 kernel_initializer=initializer(),
                 rematerialize=self.rematerialize,
@@ -151,27 +154,32 @@ class ViT(keras.Model):
         ]
         self.norm = LayerNorm(name="norm", **shared)
 
-    @staticmethod
-    def _check(size, patch_size, width, heads, pooling, initialization):
-        if size[0] % patch_size or size[1] % patch_size:
+    def _check(self):
+        height, width = self.image_size
+        if height % self.patch_size or width % self.patch_size:
             raise ValueError(
                 "`patch_size` should divide `image_size`. Received: "
-                f"image_size={size}, patch_size={patch_size}"
+                f"image_size={self.image_size}, patch_size={self.patch_size}"
             )
-        if width % heads:
+        if self.width % self.heads:
             raise ValueError(
-                f"`heads` should divide `width`. Received: width={width}, heads={heads}"
+                "`heads` should divide `width`. "
+                f"Received: width={self.width}, heads={self.heads}"
             )
-        if pooling not in ("mean", "class_token"):
+        if not 0 <= self.drop_path < 1:
             raise ValueError(
-                '`pooling` should be "mean" or "class_token". '
-                f"Received: pooling={pooling!r}"
+                f"`drop_path` should be in [0, 1). Received: drop_path={self.drop_path}"
             )
-        if initialization not in INITIALIZATIONS:
+        if self.registers < 0:
             raise ValueError(
-                f"`initialization` should be one of {sorted(INITIALIZATIONS)}. "
-                f"Received: initialization={initialization!r}"
+                f"`registers` should be 0 or more. Received: registers={self.registers}"
             )
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(
+                    f"`{name}` should be one of {', '.join(sorted(choices))}. "
+                    f"Received: {name}={getattr(self, name)!r}"
+                )
 
     @property
     def image_shape(self):
@@ -192,6 +200,13 @@ class ViT(keras.Model):
             initializer=keras.initializers.RandomNormal(stddev=0.02),
             name="class_token",
         )
+        self.register_tokens = None
+        if self.registers:
+            self.register_tokens = self.add_weight(
+                shape=(self.registers, self.width),
+                initializer=keras.initializers.RandomNormal(stddev=1e-6),
+                name="register_tokens",
+            )
         for block in self.blocks:
             block.build(tokens)
         self.norm.build(tokens)
@@ -214,12 +229,27 @@ class ViT(keras.Model):
         return self.positions(tokens, grid=grid)
 
     def prepend_class_token(self, tokens):
-        """Puts the class token, with its position, in front: `[B, 1 + N, D]`."""
+        """Puts the class token, with its position, and registers in front.
+
+        Args:
+            tokens: Tensor `[B, N, D]`.
+
+        Returns:
+            Tensor `[B, 1 + registers + N, D]`.
+        """
         first = ops.cast(self.class_token + self.positions.class_row(), tokens.dtype)
-        first = ops.broadcast_to(
-            first[None], (ops.shape(tokens)[0], 1, tokens.shape[-1])
-        )
+        if self.registers:
+            registers = ops.cast(self.register_tokens, tokens.dtype)
+            first = ops.concatenate([first, registers], axis=0)
+        first = ops.broadcast_to(first[None], (ops.shape(tokens)[0], *first.shape))
         return ops.concatenate([first, tokens], axis=1)
+
+    def without_registers(self, tokens):
+        """Leaves out the registers that `prepend_class_token` put in."""
+        if not self.registers:
+            return tokens
+        first, others = tokens[:, :1], tokens[:, 1 + self.registers :]
+        return ops.concatenate([first, others], axis=1)
 
     def transform(self, tokens, training=False):
         """Applies all blocks to tokens `[B, N, D]`, without the last norm."""
@@ -233,7 +263,7 @@ class ViT(keras.Model):
         if self.pooling == "class_token":
             # The norm acts on each token alone, so only the class token needs it.
             return self.norm(tokens[:, 0])
-        return self.norm(ops.mean(tokens[:, 1:], axis=1))
+        return self.norm(ops.mean(tokens[:, 1 + self.registers :], axis=1))
 
     def class_attention(self, images):
         """Returns the class token's attention in the last block: `[B, heads, N]`."""
@@ -242,7 +272,7 @@ class ViT(keras.Model):
             tokens = block(tokens)
         last = self.blocks[-1]
         attention, _ = last.attention.attend(last.norm1(tokens))
-        return attention[:, :, 0, 1:]
+        return attention[:, :, 0, 1 + self.registers :]
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self.width)
@@ -255,13 +285,15 @@ class ViT(keras.Model):
         """
         first = [self.class_token, *self.positions.trainable_variables]
         first += self.patch_embedding.trainable_variables
+        first += [self.register_tokens] if self.registers else []
         return [first] + [block.trainable_variables for block in self.blocks]
 
     def get_config(self):
         config = super().get_config()
         names = (
-            "image_size patch_size width depth heads mlp_ratio channels pooling "
-            "position_embedding drop_path initialization rematerialize pixel_mean "
+            "image_size patch_size width depth heads mlp_ratio feed_forward "
+            "layer_scale registers channels pooling position_embedding "
+            "position_resizing drop_path initialization rematerialize pixel_mean "
             "pixel_std"
         )
         return {**config, **{name: getattr(self, name) for name in names.split()}}

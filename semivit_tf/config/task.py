@@ -173,6 +173,11 @@ class BackboneConfig(Settings):
     width: int | None = setting(None, "ViT, two streams: channels of a token.", low=1)
     depth: int | None = setting(None, "ViT: number of transformer blocks.", low=1)
     heads: int | None = setting(None, "ViT, two streams: attention heads.", low=1)
+    registers: int | None = setting(
+        None,
+        "ViT: learned tokens that belong to no patch; DINOv2 has 0 or 4.",
+        low=0,
+    )
     pooling: str | None = setting(
         None,
         "ViT, KerasHub: features from all patches or the first token; stage 1 by dino "

@@ -6,7 +6,7 @@ from keras import ops
 
 # Code that resizes tables at run time, first DINO's, adds this to the new sides before
 # it divides by the old ones, against rounding; that moves the positions a little.
-_GUARD = 0.1
+GUARD = 0.1
 
 
 def sincos_positions(count, channels):
@@ -47,7 +47,7 @@ def bicubic_matrix(source, target, guard=0.0):
     Args:
         source: Integer. Length before.
         target: Integer. Length after.
-        guard: Float. Added to `target` in the scale alone, see `_GUARD`.
+        guard: Float. Added to `target` in the scale alone, see `GUARD`.
     """
     a = -0.75
     matrix = np.zeros((target, source))
@@ -64,7 +64,30 @@ def bicubic_matrix(source, target, guard=0.0):
     return matrix.astype("float32")
 
 
-def resize_position_grid(positions, source_grid, target_grid, guard=0.0):
+def antialiased_matrix(source, target):
+    """Returns the `[target, source]` matrix of antialiased bicubic resizing.
+
+    Cubic coefficient -0.5, half-pixel centres, the kernel widened where the axis gets
+    shorter, weights beyond an edge left out: as PIL resizes images, and PyTorch with
+    `antialias=True`.
+
+    Args:
+        source: Integer. Length before.
+        target: Integer. Length after.
+    """
+    a = -0.5
+    widening = max(1.0, source / target)
+    centres = (np.arange(target) + 0.5) * source / target - 0.5
+    x = np.abs(np.arange(source)[None, :] - centres[:, None]) / widening
+    near = (a + 2) * x**3 - (a + 3) * x**2 + 1
+    far = a * x**3 - 5 * a * x**2 + 8 * a * x - 4 * a
+    matrix = np.where(x <= 1, near, np.where(x < 2, far, 0.0))
+    return (matrix / matrix.sum(axis=1, keepdims=True)).astype("float32")
+
+
+def resize_position_grid(
+    positions, source_grid, target_grid, guard=0.0, antialias=False
+):
     """Resizes the rows of a position table from one grid of tokens to another.
 
     Args:
@@ -72,6 +95,7 @@ def resize_position_grid(positions, source_grid, target_grid, guard=0.0):
         source_grid: Tuple `(rows, columns)`.
         target_grid: Tuple `(rows, columns)`.
         guard: Float. See `bicubic_matrix`.
+        antialias: Bool. Whether the matrices are `antialiased_matrix`.
 
     Returns:
         Tensor `[M, D]`, row-major over `target_grid`.
@@ -81,7 +105,12 @@ def resize_position_grid(positions, source_grid, target_grid, guard=0.0):
     width = positions.shape[-1]
     cells = ops.reshape(positions, (*source_grid, width))
     vertical, horizontal = (
-        ops.cast(bicubic_matrix(source, target, guard), cells.dtype)
+        ops.cast(
+            antialiased_matrix(source, target)
+            if antialias
+            else bicubic_matrix(source, target, guard),
+            cells.dtype,
+        )
         for source, target in zip(source_grid, target_grid, strict=True)
     )
     cells = ops.einsum("yr,xc,rcd->yxd", vertical, horizontal, cells)
@@ -96,9 +125,12 @@ class PositionEmbedding(keras.layers.Layer):
         grid: Tuple `(rows, columns)` that the table is made for.
         kind: `"learned"` or `"sincos"` (fixed).
         class_row: Bool. Whether there is a row for the class token.
+        antialias: Bool. Whether the table is antialiased when it is resized.
     """
 
-    def __init__(self, grid, *, kind="learned", class_row=True, **kwargs):
+    def __init__(
+        self, grid, *, kind="learned", class_row=True, antialias=False, **kwargs
+    ):
         super().__init__(**kwargs)
         if kind not in ("learned", "sincos"):
             raise ValueError(
@@ -107,6 +139,7 @@ class PositionEmbedding(keras.layers.Layer):
         self.grid = tuple(grid)
         self.kind = kind
         self.has_class_row = class_row
+        self.antialias = antialias
 
     def build(self, input_shape):
         width, first = input_shape[-1], int(self.has_class_row)
@@ -132,7 +165,7 @@ class PositionEmbedding(keras.layers.Layer):
     def grid_rows(self, grid):
         """Returns the rows `[N, D]` of a grid's tokens, resized if necessary."""
         table = ops.convert_to_tensor(self.table)[int(self.has_class_row) :]
-        return resize_position_grid(table, self.grid, grid, _GUARD)
+        return resize_position_grid(table, self.grid, grid, GUARD, self.antialias)
 
     def call(self, tokens, grid=None):
         rows = self.grid_rows(grid or self.grid)
@@ -147,4 +180,5 @@ class PositionEmbedding(keras.layers.Layer):
             "grid": self.grid,
             "kind": self.kind,
             "class_row": self.has_class_row,
+            "antialias": self.antialias,
         }

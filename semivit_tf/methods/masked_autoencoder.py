@@ -118,6 +118,7 @@ class MaskedAutoencoder(keras.layers.Layer):
         tokens = gather_tokens(tokens, shuffle[:, : self.visible])
         tokens = self.backbone.prepend_class_token(tokens)
         tokens = self.backbone.transform(tokens, training=training)
+        tokens = self.backbone.without_registers(tokens)
         return self.norm(tokens, training=training)
 
     def call(self, images, shuffle, restore, training=False):

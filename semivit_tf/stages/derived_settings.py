@@ -9,7 +9,7 @@ import dataclasses
 import math
 
 from semivit_tf.backbones import ELSEWHERE, find_family
-from semivit_tf.backbones.vit import VIT_SIZES
+from semivit_tf.backbones.vit_sizes import VIT_SIZES
 from semivit_tf.config.presets import PEAK_RATES, PUBLISHED, UPDATES, WARMUP
 from semivit_tf.config.task import AUTO, BackboneConfig
 

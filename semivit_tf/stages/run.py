@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from semivit_tf.backbones import create_backbone, find_family
-from semivit_tf.backbones.vit import VIT_SIZES
+from semivit_tf.backbones.vit_sizes import VIT_SIZES
 from semivit_tf.config import Config
 from semivit_tf.data.dataset import Dataset
 from semivit_tf.evaluation.interval import FEW, share_interval

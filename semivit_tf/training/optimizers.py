@@ -118,7 +118,7 @@ def layer_wise_adamw(
     beta_1=0.9,
     beta_2=0.999,
     epsilon=1e-8,
-    undecayed=("class_token", "position_table"),
+    undecayed=("class_token", "position_table", "register_tokens"),
     **kwargs,
 ):
     """Makes AdamW for fine-tuning: earlier layers learn more slowly.

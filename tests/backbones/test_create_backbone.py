@@ -63,6 +63,10 @@ def test_free_sizes_are_all_given():
         (
             "resnext",
             {},
+            "`name` should be one of: vit, vit_base_patch14, vit_base_patch16, "
+            "vit_giant_patch14, vit_huge_patch14, vit_huge_patch16, "
+            "vit_large_patch14, vit_large_patch16, vit_small_patch14, "
+            "vit_small_patch16, vit_tiny_patch16, convnext, "
             "convnext_base, convnext_small, convnext_tiny, resnet, resnet101, "
             "resnet152, resnet50, wide_resnet, wide_resnet28_2, wide_resnet28_8, "
             "conformer, conformer_base, conformer_small, conformer_tiny, semiformer, "

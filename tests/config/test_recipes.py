@@ -9,7 +9,7 @@ import statistics
 import pytest
 
 from semivit_tf.backbones import create_backbone, find_family
-from semivit_tf.backbones.vit import VIT_SIZES
+from semivit_tf.backbones.vit_sizes import VIT_SIZES
 from semivit_tf.config.semi_methods import SEMI_METHODS
 from semivit_tf.methods.two_stream_classifier import create_classifier
 from semivit_tf.stages import pretrain_mae

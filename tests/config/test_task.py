@@ -16,6 +16,8 @@ def test_only_what_was_given_is_passed_on():
     assert config.overrides() == expected
     again = Config.from_json(Config(backbone=config).to_json())
     assert again.backbone == config
+    dinov2 = BackboneConfig(backbone="vit_small_patch14", registers=4)
+    assert dinov2.overrides() == {"registers": 4}
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from semivit_tf.layers.position_embedding import (
     PositionEmbedding,
@@ -90,3 +91,14 @@ def test_call_on_another_grid_adds_resized_rows():
 def test_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="kind='cosine'"):
         PositionEmbedding((2, 2), kind="cosine")
+
+
+def test_antialiasing_is_pil_s():
+    rows = np.random.default_rng(0).normal(size=(7, 9)).astype("float32")
+    for height, width in ((3, 4), (7, 9), (15, 5), (1, 20)):
+        resized = resize_position_grid(
+            rows.reshape(-1, 1), (7, 9), (height, width), antialias=True
+        )
+        picture = Image.fromarray(rows).resize((width, height), Image.BICUBIC)
+        found = np.asarray(resized).reshape(height, width)
+        np.testing.assert_allclose(found, np.asarray(picture), atol=1e-5)
