@@ -62,7 +62,7 @@ class ConvNeXtNaming:
     def __init__(self, backbone):
         self.backbone = backbone
 
-    def published(self):
+    def published(self, names=None):
         """Returns the dialects of published files, timm's first."""
         depths = self.backbone.depths
         return [timm_names(depths), original_names(depths)]
@@ -79,6 +79,13 @@ class ConvNeXtNaming:
 
     def reason_to_drop(self, name):
         """Returns None: no weight of a file is left out."""
+
+    def as_timm(self, arrays):
+        """Returns the arrays as they are."""
+        return arrays
+
+    def reason_against_head(self, dropped):
+        """Returns None: no part of a file is left out that a head needs."""
 
     def reason_against_norm(self, normalized):
         """Returns None: there is one way to normalise features."""

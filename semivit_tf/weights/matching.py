@@ -12,7 +12,7 @@ from semivit_tf.weights.weights_error import WeightsError
 
 # Prefixes that training code puts before names.
 PREFIXES = ("module.", "model.", "_orig_mod.", "backbone.", "vit.", "deit.")
-PREFIXES += ("opt/", "target/", "params/")
+PREFIXES += ("dinov2.", "dinov2_with_registers.", "opt/", "target/", "params/")
 HEADS = ("auto", "keep", "drop")
 NORM = ("norm/gamma", "norm/beta")
 SKIPPED = "skipped, as asked"
@@ -72,7 +72,8 @@ def match(network, arrays, head="auto", skip=(), normalized=None):
     dialect = max(dialects, key=lambda names: len(names.keys() & known.keys()))
     if not dialect.keys() & known.keys():
         raise WeightsError(
-            f"none of its weights belongs to a {network.kind}. Received: {few(known)}"
+            f"none of its weights belongs to a {network.kind}, whose names should be "
+            f"like {' or '.join(_examples(network))}. Received: {few(known)}"
         )
     result = Match()
     for bare, name in known.items():
@@ -110,6 +111,12 @@ def match(network, arrays, head="auto", skip=(), normalized=None):
     return result
 
 
+def _examples(network):
+    """Returns a name of the first block, or stage, of each dialect."""
+    dialects = network.naming.published()
+    return dict.fromkeys(next(n for n in names if "0" in n) for names in dialects)
+
+
 def _by_bare_name(arrays):
     """Returns the names of a file by what they are without wrappers' prefixes."""
     known = {}
@@ -125,7 +132,10 @@ def _by_bare_name(arrays):
 
 def _settle_head(result, network, head):
     """Decides whether the file's linear head is loaded."""
+    against = network.naming.reason_against_head(result.dropped)
     if head == "keep":
+        if against:
+            raise WeightsError(f"its head cannot be kept: {against}")
         if result.fresh.get(NORM[0], SKIPPED) != SKIPPED:
             raise WeightsError(
                 "its head was trained on features that are normalised elsewhere: the "
@@ -136,6 +146,8 @@ def _settle_head(result, network, head):
     found = [result.sources.get(name) for name in HEAD]
     if head == "drop":
         there = here = "the head should not be loaded"
+    elif against:
+        there = here = against
     elif not all(found):
         there = here = "the file has no whole head"
     elif NORM[0] in result.fresh:

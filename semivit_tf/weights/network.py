@@ -36,12 +36,15 @@ class Network:
 
     def dialects(self, names):
         """Returns the dialects that a file with these names may be in."""
-        return [*self.naming.published(), our_own(self.weights, names)]
+        return [*self.naming.published(names), our_own(self.weights, names)]
 
     def reason_to_drop(self, name):
         """Returns why a weight of a file is left out, or None if it is not."""
-        if name.startswith(("head.mlp.", "head.last_layer.")):
+        projections = "head.mlp.", "head.last_layer.", "dino_head.", "ibot_head."
+        if name.startswith(projections):
             return "it belongs to the projection head of pre-training"
+        if name.startswith("linear_head."):
+            return "the head takes more than one token's features"
         heads = ("head.weight", "head.bias", "head.fc.", "head/", "classifier.")
         if name.startswith(heads) and not self.has_head:
             return "the model has no linear head"

@@ -1,7 +1,8 @@
 """Resizing of position tables and patch kernels.
 
 Both are resized as by published code: PyTorch's bicubic interpolation, with half-pixel
-centres, coefficient -0.75 and no antialiasing.
+centres, coefficient -0.75 and no antialiasing. DINOv2's tables have a way of their own,
+see `ViT`.
 """
 
 import math
@@ -69,7 +70,7 @@ def find_grid(rows, grid, source_grid=None):
     return next(iter(found))
 
 
-def resize_positions(table, lengths, grid, source_grid=None):
+def resize_positions(table, lengths, grid, source_grid=None, **how):
     """Resizes a position table to `[1 + N, D]` of another grid.
 
     A table without a row for the class token gets one of zeros, which adds nothing.
@@ -80,6 +81,7 @@ def resize_positions(table, lengths, grid, source_grid=None):
             which has the same grid if it has the same length.
         grid: Tuple `(rows, columns)` of N tokens.
         source_grid: Optional tuple `(rows, columns)` of M tokens.
+        **how: Options of `resize_position_grid`.
     """
     if len(lengths) == 1 and len(table) == 1 + math.prod(grid):
         return table
@@ -89,7 +91,8 @@ def resize_positions(table, lengths, grid, source_grid=None):
     if has_class_row and known == tuple(grid):
         return table
     first = table[:1] if has_class_row else np.zeros_like(table[:1])
-    cells = np.asarray(resize_position_grid(table[has_class_row:], known, grid))
+    cells = resize_position_grid(table[has_class_row:], known, grid, **how)
+    cells = np.asarray(cells)
     return np.concatenate([first, cells])
 
 

@@ -36,7 +36,9 @@ def save_timm(model, path):
         if place.part is None and place.name in network.weights:
             array = network.weights[place.name].numpy()
             array = to_published(array, place.layout, folded.get(place.layout, {}))
-            arrays[name] = np.array(array, "float32", order="C")
+            arrays[name] = array.astype("float32")
+    arrays = network.naming.as_timm(arrays)
+    arrays = {name: np.array(array, order="C") for name, array in arrays.items()}
     metadata = {"format": "pt", checksum.ENTRY: checksum.ABSENT}
     grid = network.naming.grid()
     if grid is not None:

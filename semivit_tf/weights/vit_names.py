@@ -25,6 +25,8 @@ def _block(published, ours):
         **norm(f"{published}.norm2", f"{ours}/norm2"),
         **dense(f"{published}.mlp.fc1", f"{ours}/mlp/expand"),
         **dense(f"{published}.mlp.fc2", f"{ours}/mlp/contract"),
+        f"{published}.ls1.gamma": Place(f"{ours}/scale1", VECTOR),
+        f"{published}.ls2.gamma": Place(f"{ours}/scale2", VECTOR),
     }
 
 
@@ -38,12 +40,24 @@ def timm_names(depth, norm_name="norm"):
     names = {
         "cls_token": Place("class_token", TOKENS),
         "pos_embed": Place("positions/position_table", TOKENS),
+        "reg_token": Place("register_tokens", TOKENS),
         **dense("patch_embed.proj", "patch_embedding", PATCHES),
         **norm(norm_name, "norm"),
         **dense("head", "head"),
     }
     for index in range(depth):
         names.update(_block(f"blocks.{index}", f"block{index}"))
+    return names
+
+
+def dinov2_names(depth):
+    """Returns the names of DINOv2's own files, as far as they are not timm's."""
+    names = timm_names(depth)
+    names["register_tokens"] = names.pop("reg_token")
+    for index in range(depth):
+        there, here = f"blocks.{index}.mlp", f"block{index}/mlp"
+        names |= dense(f"{there}.w12", f"{here}/expand")
+        names |= dense(f"{there}.w3", f"{here}/contract")
     return names
 
 
@@ -72,8 +86,8 @@ def decoder_names(depth):
     return names
 
 
-def transformers_names(depth):
-    """Returns the names of Hugging Face's transformers, without a leading `vit.`."""
+def _transformers_shared(depth):
+    """Returns what Hugging Face's ViT and Dinov2 name alike."""
     names = {
         "embeddings.cls_token": Place("class_token", TOKENS),
         "embeddings.position_embeddings": Place("positions/position_table", TOKENS),
@@ -82,13 +96,39 @@ def transformers_names(depth):
         **dense("classifier", "head"),
     }
     for index in range(depth):
-        there, here = f"encoder.layer.{index}", f"block{index}"
+        there, here = f"encoder.layer.{index}.attention", f"block{index}"
         for part, word in enumerate(PARTS):
-            query = f"{there}.attention.attention.{word}"
+            query = f"{there}.attention.{word}"
             names.update(dense(query, f"{here}/{QKV}", part=part))
+        names |= dense(f"{there}.output.dense", f"{here}/attention/projection")
+    return names
+
+
+def transformers_dinov2_names(depth):
+    """Returns the names of Hugging Face's Dinov2 and Dinov2WithRegisters."""
+    names = _transformers_shared(depth)
+    names["embeddings.register_tokens"] = Place("register_tokens", TOKENS)
+    for index in range(depth):
+        there, here = f"encoder.layer.{index}", f"block{index}"
+        names |= {
+            **norm(f"{there}.norm1", f"{here}/norm1"),
+            **norm(f"{there}.norm2", f"{here}/norm2"),
+            f"{there}.layer_scale1.lambda1": Place(f"{here}/scale1", VECTOR),
+            f"{there}.layer_scale2.lambda1": Place(f"{here}/scale2", VECTOR),
+        }
+        for first, second in (("fc1", "fc2"), ("weights_in", "weights_out")):
+            names |= dense(f"{there}.mlp.{first}", f"{here}/mlp/expand")
+            names |= dense(f"{there}.mlp.{second}", f"{here}/mlp/contract")
+    return names
+
+
+def transformers_names(depth):
+    """Returns the names of Hugging Face's ViT and DeiT, without a leading `vit.`."""
+    names = _transformers_shared(depth)
+    for index in range(depth):
+        there, here = f"encoder.layer.{index}", f"block{index}"
         names |= {
             **norm(f"{there}.layernorm_before", f"{here}/norm1"),
-            **dense(f"{there}.attention.output.dense", f"{here}/attention/projection"),
             **norm(f"{there}.layernorm_after", f"{here}/norm2"),
             **dense(f"{there}.intermediate.dense", f"{here}/mlp/expand"),
             **dense(f"{there}.output.dense", f"{here}/mlp/contract"),

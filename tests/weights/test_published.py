@@ -380,8 +380,9 @@ def changed(tmp_path, **changes):
     [
         ({"cls_token": None}, r"1 weights of the model are missing: class_token \("),
         ({"norm.bias": None, "cls_token": None}, "2 weights of the model are missing"),
-        ({"reg_token": np.zeros(3, "f4")}, "1 weights are unexpected: reg_token"),
-        ({"blocks.2.norm1.bias": np.zeros(3, "f4")}, "unexpected: blocks.2.norm1.bias"),
+        ({"new_token": np.zeros(3, "f4")}, "1 weights are unexpected: new_token"),
+        ({"reg_token": np.zeros(3, "f4")}, r"it has register tokens \(reg_token\)"),
+        ({"blocks.1.norm3.bias": np.zeros(3, "f4")}, "unexpected: blocks.1.norm3.bias"),
         ({"pre_logits.bias": np.zeros(3, "f4")}, "unexpected: pre_logits.bias"),
         ({"module.norm.bias": np.zeros(16, "f4")}, "Received twice: norm"),
         (
@@ -430,14 +431,14 @@ def test_arrays_that_do_not_fit_are_never_read():
 def test_missing_and_unexpected_weights_may_be_allowed(tmp_path):
     model = classifier()
     before = model.backbone.class_token.numpy()
-    path = changed(tmp_path, cls_token=None, reg_token=np.zeros(3, "f4"))
+    path = changed(tmp_path, cls_token=None, new_token=np.zeros(3, "f4"))
     with pytest.raises(WeightsError, match="missing"):
         load_published(model, path, allow_unexpected=True)
     with pytest.raises(WeightsError, match="unexpected"):
         load_published(model, path, allow_missing=True)
     coverage = load_published(model, path, allow_missing=True, allow_unexpected=True)
     assert coverage.missing == ("class_token",)
-    assert coverage.unexpected == ("reg_token",)
+    assert coverage.unexpected == ("new_token",)
     np.testing.assert_array_equal(model.backbone.class_token, before)
 
 
