@@ -94,7 +94,7 @@ def starts_from_weights(flags):
     """Returns whether flags of a network name weights that were made elsewhere."""
     named = dict(flag[2:].partition("=")[::2] for flag in flags)
     backbone = named.get("backbone", "")
-    preset = backbone.startswith("keras_hub:") or backbone.count(":") > 1
+    preset = backbone.startswith(("keras_hub:", "keras:")) or backbone.count(":") > 1
     return preset or bool(named.get("init_from"))
 
 

@@ -182,6 +182,7 @@ def test_a_sweep_refuses_a_cnn_from_scratch_beside_a_vit_with_weights(
         ("keras_applications:ResNet50V2", False),
         ("keras_applications:ResNet50V2:imagenet", True),
         ("keras_hub:resnet_50_imagenet", True),
+        ("keras:company.keras", True),
     ],
 )
 def test_networks_made_elsewhere_may_bring_their_weights(

@@ -12,6 +12,7 @@ from semivit_tf.backbones.resnet import (
     ResNet,
     WideResNet,
 )
+from semivit_tf.backbones.saved_network import load_saved
 from semivit_tf.backbones.semiformer import SEMIFORMER_SIZES, SemiformerBackbone
 from semivit_tf.backbones.vit import ViT
 from semivit_tf.backbones.vit_sizes import VIT_SIZES
@@ -26,7 +27,11 @@ FAMILIES = {
     "semiformer": (SemiformerBackbone, SEMIFORMER_SIZES),
 }
 # Constructors for names with a prefix, such as "keras_applications:ResNet50V2".
-ELSEWHERE = {"keras_applications": create_application, "keras_hub": load_preset}
+ELSEWHERE = {
+    "keras_applications": create_application,
+    "keras_hub": load_preset,
+    "keras": load_saved,
+}
 
 
 def find_family(name):
@@ -77,8 +82,8 @@ def create_backbone(name, **overrides):
     Args:
         name: A published size such as `"vit_base_patch16"` or `"resnet50"`; a family
             such as `"vit"`, with all sizes given in `overrides`; or a network of
-            another library, such as `"keras_applications:ResNet50V2"` or
-            `"keras_hub:PRESET"`.
+            another library, such as `"keras_applications:ResNet50V2"`,
+            `"keras_hub:PRESET"` or `"keras:FILE.keras"`.
         **overrides: Constructor arguments, such as `image_size=224`.
 
     Returns:

@@ -164,7 +164,8 @@ class BackboneConfig(Settings):
         "vit, convnext, resnet, wide_resnet, conformer, semiformer, a published size "
         "such as vit_base_patch16, resnet50 or semiformer_small, "
         "keras_applications:<name>, such as keras_applications:ResNet50V2, or "
-        "keras_hub:<preset>, a name or a folder; auto: a ViT that fits the images.",
+        "keras_hub:<preset>, a name or a folder, or keras:<file.keras>, a saved model; "
+        "auto: a ViT that fits the images.",
         first=True,
     )
     patch_size: int | None = setting(
@@ -217,6 +218,13 @@ class BackboneConfig(Settings):
     )
     synchronized: bool = setting(
         False, "Batch norm: replicas normalise by the images of all of them."
+    )
+    pixel_scaling: str | None = setting(
+        None,
+        "Saved model: what it expects in place of pixels up to 255: those (own), 0 to "
+        "1 (unit), -1 to 1 (signed), or normalised ones (imagenet); default: own, if "
+        "it has a layer that scales.",
+        choices=("own", "unit", "signed", "imagenet"),
     )
     rematerialize: bool = setting(
         False,

@@ -71,7 +71,7 @@ def test_free_sizes_are_all_given():
             "resnet152, resnet50, wide_resnet, wide_resnet28_2, wide_resnet28_8, "
             "conformer, conformer_base, conformer_small, conformer_tiny, semiformer, "
             "semiformer_small, keras_applications:<name>, "
-            "keras_hub:<name>. Received: name='resnext'",
+            "keras_hub:<name>, keras:<name>. Received: name='resnext'",
         ),
         ("keras_applications:", {}, "Received: name='keras_applications:'"),
     ],

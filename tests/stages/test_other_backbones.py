@@ -3,6 +3,7 @@
 import json
 import sys
 
+import keras
 import pytest
 import tensorflow as tf
 
@@ -70,6 +71,38 @@ def test_convnext_goes_through_all_stages(tmp_path):
     assert run(f"--workdir={tmp_path}", *CONVNEXT) == 0
     names = check_finished(tmp_path)
     assert {"convnext/stem/kernel", "convnext/stage1_block0/scale"} <= names
+
+
+def test_a_saved_model_goes_through_all_stages(tmp_path, capsys):
+    """Its batch norm, too; a file that brings code is refused before anything runs."""
+    images = keras.Input((8, 8, 1))
+    features = keras.layers.Rescaling(1 / 255)(images)
+    features = keras.layers.Conv2D(8, 3, strides=2, use_bias=False)(features)
+    features = keras.layers.BatchNormalization()(features)
+    features = keras.layers.Conv2D(8, 3, activation="relu")(features)
+    features = keras.layers.BatchNormalization()(features)
+    keras.Model(images, features).save(tmp_path / "company.keras")
+    saved = f"--backbone=keras:{tmp_path / 'company.keras'}"
+    assert run(f"--workdir={tmp_path / 'run'}", saved, *FLAT) == 0
+    names = check_finished(tmp_path / "run")
+    assert names == {
+        *(f"adapted_network/{number:05d}" for number in range(11)),
+        *("head/kernel", "head/bias"),
+    }
+    first, last = (
+        read_arrays(tmp_path / "run" / stage / "weights" / "student.safetensors")[0]
+        for stage in ("finetune", "semi_finetune")
+    )
+    for number, start in ((3, 0.0), (4, 1.0)):  # moving mean and variance
+        found = [arrays[f"adapted_network/{number:05d}"] for arrays in (first, last)]
+        assert (found[0] != start).all() and (found[1] != found[0]).all()
+
+    layers = [images, keras.layers.Lambda(lambda x: x), keras.layers.Flatten()]
+    keras.Sequential(layers).save(tmp_path / "other.keras")
+    capsys.readouterr()
+    other = f"--backbone=keras:{tmp_path / 'other.keras'}"
+    line = error(capsys, f"--workdir={tmp_path / 'other'}", other, *FLAT)
+    assert line.endswith("Received: Lambda of the module keras.layers")
 
 
 @pytest.mark.slow
