@@ -118,6 +118,32 @@ PROMISED = {
 }
 
 
+def test_dinov2_s_answers_are_pytorchs_under_every_name():
+    cases = results("dinov2_weights")["cases"]
+    assert {title.partition("_patch14")[0] for title in cases} == {
+        *("vit_small", "vit_giant")
+    }
+    assert "vit_small_patch14, 4 registers" in cases
+    for rows in cases.values():
+        asked = {(row["names"], row["image_size"]) for row in rows}
+        names = ("official", "timm", "transformers")
+        assert asked == set(itertools.product(names, (518, 224, 98)))
+        assert all(0 < row["features"] < 1e-4 for row in rows)
+
+
+def test_features_of_groceries_are_pytorchs_and_separate_classes():
+    rows = results("grocery_neighbours")["rows"]
+    assert list(rows) == ["raw pixels", "8 blocks", "10 blocks", "12 blocks"]
+    for depth in (8, 10, 12):
+        row = rows[f"{depth} blocks"]
+        assert abs(row["here"] - row["pytorch"]) <= 0.02 and row["difference"] < 1e-4
+        assert row["here"] > rows["raw pixels"]["here"] + 0.2
+        # The file has three arrays where the model has one fused kernel, or bias.
+        assert row["loaded"] == 6 + 14 * depth and row["fresh"] == 0
+        assert row["left_out"] == 18 * (12 - depth)
+        assert list(row["resized"]) == ["positions/position_table"]
+
+
 def test_the_committed_answers_of_published_weights_are_pytorchs():
     result = results("published_weights")
     assert result["cases"].keys() == PROMISED.keys()
