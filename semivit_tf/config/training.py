@@ -109,6 +109,9 @@ class LabeledTrainingSettings(TrainingSettings):
     erasing: float | None = setting(
         None, "How often a box is erased; default: --erasing.", low=0.0, high=1.0
     )
+    balanced: bool = setting(
+        False, "Weigh labelled images so that all classes count alike."
+    )
     layer_decay: float | None = published(
         0.75, "Learning rate of a layer over that of the next.", low=1e-3, high=1.0
     )

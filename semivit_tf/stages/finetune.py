@@ -41,8 +41,12 @@ class Finetune(TrainingKind):
             run.compile(model, optimizer, settings)
         return Training(
             model,
-            lambda step, shard=(0, 1): run.data.labeled(
-                settings.batch_size, step, shard, erasing=settings.erasing
+            lambda step, shard=(0, 1): self.balanced(
+                run,
+                stage,
+                run.data.labeled(
+                    settings.batch_size, step, shard, erasing=settings.erasing
+                ),
             ),
             epochs=settings.epochs,
             steps_per_epoch=steps,

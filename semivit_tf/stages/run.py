@@ -10,6 +10,7 @@ import tensorflow as tf
 from semivit_tf.backbones import create_backbone, find_family
 from semivit_tf.backbones.vit_sizes import VIT_SIZES
 from semivit_tf.config import Config
+from semivit_tf.data.class_balance import class_counts
 from semivit_tf.data.dataset import Dataset
 from semivit_tf.evaluation.interval import FEW, share_interval
 from semivit_tf.methods.two_stream_classifier import create_classifier
@@ -233,6 +234,11 @@ class Run:
     def num_classes(self):
         """The number of classes."""
         return len(self.data.class_names)
+
+    def labeled_counts(self):
+        """Returns how many labelled images each class has: `[K]`."""
+        labels = self.data.parts.train.labels[self.data.split.labeled]
+        return class_counts(labels, self.num_classes)
 
     def backbone(self, **options):
         """Builds the backbone with this stage's options."""

@@ -124,14 +124,18 @@ class SemiFinetune(TrainingKind):
             momentum = Cosine(momentum, 1.0, total)
         return Training(
             model,
-            lambda step, shard=(0, 1): run.data.semi_supervised(
-                settings.batch_size,
-                settings.unlabeled_per_labeled,
-                step,
-                shard,
-                unlabeled_views=model.unlabeled_views,
-                labeled_view=chosen.labeled_view,
-                erasing=settings.erasing,
+            lambda step, shard=(0, 1): self.balanced(
+                run,
+                stage,
+                run.data.semi_supervised(
+                    settings.batch_size,
+                    settings.unlabeled_per_labeled,
+                    step,
+                    shard,
+                    unlabeled_views=model.unlabeled_views,
+                    labeled_view=chosen.labeled_view,
+                    erasing=settings.erasing,
+                ),
             ),
             epochs=settings.epochs,
             steps_per_epoch=steps,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import keras
 
+from semivit_tf.data.class_balance import balancing_weights, weighted
 from semivit_tf.stages.batch_sizes import Batch, check_batches
 from semivit_tf.stages.failures import input_errors
 from semivit_tf.stages.memory import Need, micro_batches
@@ -108,6 +109,12 @@ class TrainingKind(Kind):
         classes, epochs = run.num_classes, settings.epochs
         said = SayInVain(stage.name, epochs, classes, advice)
         return [said] if run.is_chief and classes > 1 else []
+
+    def balanced(self, run, stage, batches):
+        """Returns batches of labelled images with weights, if the settings say so."""
+        if not run.settings(stage).balanced:
+            return batches
+        return weighted(batches, balancing_weights(run.labeled_counts()))
 
     def summary(self, settings) -> dict:
         """Returns what is noted when the stage is finished."""
