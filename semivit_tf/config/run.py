@@ -150,6 +150,13 @@ class RunConfig(Settings):
         "there are validation images.",
         choices=("auto", "best", "last"),
     )
+    logit_adjustment: float = setting(
+        0.0,
+        "How much of the log share of each class among the labelled images is taken "
+        "out of the scores that are evaluated and served; 1 where all classes should "
+        "count alike, 0 with --finetune_balanced or --semi_balanced.",
+        low=0.0,
+    )
     export_weights: str = setting(
         "auto",
         "Whose weights are served; auto: the teacher's if there is one.",

@@ -18,6 +18,7 @@ from semivit_tf.checksum import digest_of
 from semivit_tf.config.settings import InputError
 from semivit_tf.contracts import StudentAndTeacher, student_of
 from semivit_tf.stages.failures import input_errors
+from semivit_tf.stages.logit_adjustment import adjust_logits
 from semivit_tf.stages.stage import Stage
 from semivit_tf.training.weight_files import load_weights
 from semivit_tf.weights import load_published
@@ -189,11 +190,12 @@ class Kept:
         return digest_of(self.path(run))
 
     def load(self, run, classifier):
-        """Loads the weights."""
+        """Loads the weights to predict with; see `logit_adjustment`."""
         if self.stage is None:
             load_file(run, classifier, head="keep")
         else:
             load_weights(classifier, self.path(run))
+        adjust_logits(run, classifier)
 
 
 def kept_by(run, source, network=None):
