@@ -38,6 +38,7 @@ class SemiMethodSettings(MethodSettings):
         0.95,
         "Confidence from which a pseudo label is used; of a curriculum, the highest.",
         part=("selection", "fixed_threshold", "curriculum_threshold"),
+        derived=True,
         low=0.0,
     )
     threshold_momentum: float | None = method_setting(
@@ -74,7 +75,7 @@ class SemiMethodSettings(MethodSettings):
         low=0.0,
     )
     unlabeled_weight: float | None = method_setting(
-        1.0, "Weight of the unlabelled loss.", low=0.0
+        1.0, "Weight of the unlabelled loss.", derived=True, low=0.0
     )
     unlabeled_ramp: float | None = method_setting(
         0.0,
@@ -90,10 +91,10 @@ class SemiMethodSettings(MethodSettings):
     )
     label_smoothing: float | None = method_setting(0.0, "Label smoothing.", low=0.0)
     mixup_alpha: float | None = method_setting(
-        0.0, "Mixup of labelled images; 0 is off.", low=0.0
+        0.0, "Mixup of labelled images; 0 is off.", derived=True, low=0.0
     )
     cutmix_alpha: float | None = method_setting(
-        0.0, "Cutmix of labelled images; 0 is off.", low=0.0
+        0.0, "Cutmix of labelled images; 0 is off.", derived=True, low=0.0
     )
     ema_momentum: float | None = method_setting(
         0.999,

@@ -11,6 +11,7 @@ import math
 from semivit_tf.backbones import ELSEWHERE, find_family
 from semivit_tf.backbones.vit_sizes import VIT_SIZES
 from semivit_tf.config.presets import PEAK_RATES, PUBLISHED, UPDATES, WARMUP
+from semivit_tf.config.semi_methods import SemiViTSettings
 from semivit_tf.config.task import AUTO, BackboneConfig
 
 SMALL_SIDE = 64  # of images that a few channels are enough for; processors learn them
@@ -119,6 +120,12 @@ def derived_method_settings(config, settings, updates):
     }
     if getattr(settings, "threshold_momentum", None) is not None:
         rules["threshold_momentum"] = momentum
+    if isinstance(settings, SemiViTSettings):
+        # A teacher that knows few labels is surest of the easiest classes: to learn
+        # these alone, or more than the labels, makes it forget the others.
+        rules |= {"unlabeled_weight": 1.0, "mixup_alpha": 0.0, "cutmix_alpha": 0.0}
+        if settings.selection == "fixed_threshold":
+            rules["threshold"] = 0.0
     return _with_rules(settings, rules)
 
 

@@ -143,7 +143,7 @@ def test_an_empty_flag_takes_a_value_back():
 def test_help_tells_the_defaults_of_methods_apart():
     fields = {f.name: f for f in dataclasses.fields(SemiMethodSettings)}
     text = described_default("semi_method", fields["threshold"])
-    assert text.startswith("0.95; semi_vit: 0.6")
+    assert text.startswith("derived; published: 0.95; semi_vit: 0.6")
     assert described_default("semi_method", fields["ema_schedule"]) == "constant"
 
 

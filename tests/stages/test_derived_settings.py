@@ -71,7 +71,37 @@ def test_a_teacher_remembers_a_share_of_the_stage(updates, momentum):
     config = Config.from_flags(SMALL)
     found = derived_method_settings(config, config.semi_method, updates)
     assert found.ema_momentum == momentum
-    assert found.threshold == 0.6  # a choice of the method's, not of the budget
+
+
+def test_all_pseudo_labels_count_as_much_as_labels():
+    config = Config.from_flags(SMALL)
+    found = derived_method_settings(config, config.semi_method, 400)
+    assert (found.threshold, found.unlabeled_weight) == (0.0, 1.0)
+    assert (found.mixup_alpha, found.cutmix_alpha) == (0.0, 0.0)
+    assert found.mixing == "probabilistic"  # what the method is known for
+    said = {"semi_threshold": 0.7, "semi_unlabeled_weight": 2, "semi_cutmix_alpha": 1}
+    config = Config.from_flags({**SMALL, **said})
+    found = derived_method_settings(config, config.semi_method, 400)
+    assert (found.threshold, found.unlabeled_weight) == (0.7, 2.0)
+    assert (found.mixup_alpha, found.cutmix_alpha) == (0.0, 1.0)
+
+
+def test_a_selection_without_a_threshold_gets_none():
+    config = Config.from_flags({**SMALL, "semi_selection": "self_adaptive_threshold"})
+    found = derived_method_settings(config, config.semi_method, 400)
+    assert (found.threshold, found.unlabeled_weight) == (None, 1.0)
+
+
+@pytest.mark.parametrize("name", ["fixmatch", "freematch"])
+def test_other_methods_keep_their_pseudo_labels(name):
+    config = Config.from_flags({**SMALL, "semi_method": name})
+    found = derived_method_settings(config, config.semi_method, 400)
+    assert found.threshold == config.semi_method.threshold
+    assert found.unlabeled_weight == 1.0
+    published = Config.from_flags({**SMALL, "preset": "published"})
+    found = derived_method_settings(published, published.semi_method, 400)
+    assert (found.threshold, found.unlabeled_weight) == (0.6, 5.0)
+    assert (found.mixup_alpha, found.cutmix_alpha) == (0.8, 1.0)
 
 
 def test_a_decoder_is_narrower_than_the_encoder():
