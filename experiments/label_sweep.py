@@ -61,7 +61,7 @@ def numbers(text):
 def flags_of_networks():
     """Returns the names of flags that say which network it is, not how it learns."""
     sys.path.insert(0, str(ROOT))
-    from semivit_tf.config.task import BackboneConfig
+    from semivit_tf.config.backbone import BackboneConfig
 
     return [field.name for field in dataclasses.fields(BackboneConfig)]
 

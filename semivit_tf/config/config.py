@@ -4,6 +4,8 @@ import dataclasses
 import json
 import pathlib
 
+from semivit_tf.config.backbone import BackboneConfig
+from semivit_tf.config.data import DataConfig
 from semivit_tf.config.finetune import FinetuneConfig
 from semivit_tf.config.method_settings import MethodSettings
 from semivit_tf.config.presets import PUBLISHED
@@ -12,7 +14,6 @@ from semivit_tf.config.run import STAGES, RunConfig
 from semivit_tf.config.semi import SemiFinetuneConfig
 from semivit_tf.config.semi_methods import SEMI_METHODS
 from semivit_tf.config.settings import InputError
-from semivit_tf.config.task import BackboneConfig, DataConfig
 
 # The settings of a stage that name its method, and the methods' own settings.
 METHODS = {

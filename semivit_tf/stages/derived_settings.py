@@ -10,9 +10,9 @@ import math
 
 from semivit_tf.backbones import ELSEWHERE, find_family
 from semivit_tf.backbones.vit_sizes import VIT_SIZES
+from semivit_tf.config.backbone import AUTO, BackboneConfig
 from semivit_tf.config.presets import PEAK_RATES, PUBLISHED, UPDATES, WARMUP
 from semivit_tf.config.semi_methods import SemiViTSettings
-from semivit_tf.config.task import AUTO, BackboneConfig
 
 SMALL_SIDE = 64  # of images that a few channels are enough for; processors learn them
 _TEACHER_MEMORY = 0.06  # of the updates of a stage

@@ -4,8 +4,8 @@ import dataclasses
 
 import tensorflow as tf
 
+from semivit_tf.config.backbone import BackboneConfig
 from semivit_tf.config.settings import InputError
-from semivit_tf.config.task import BackboneConfig
 from semivit_tf.stages.batch_sizes import check_batches
 from semivit_tf.stages.derived_settings import derived_image_size, derived_network
 from semivit_tf.stages.failures import input_errors

@@ -10,7 +10,7 @@ from PIL import Image
 
 from semivit_tf.augment.decoding import OpenImage, decode
 from semivit_tf.augment.image_header import MAX_PIXELS, first_frame, image_size
-from semivit_tf.config.task import DataConfig
+from semivit_tf.config.data import DataConfig
 from tests.data.files import encoded, huge_png, picture
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from semivit_tf.config import Config
-from semivit_tf.config.task import BackboneConfig
+from semivit_tf.config.backbone import BackboneConfig
 from semivit_tf.data.dataset import load_dataset
 from semivit_tf.stages.batch_sizes import settled_settings
 from semivit_tf.stages.derived_settings import (

@@ -3,8 +3,9 @@
 import pytest
 
 from semivit_tf.config import Config
+from semivit_tf.config.backbone import BackboneConfig
+from semivit_tf.config.data import DATASETS
 from semivit_tf.config.settings import InputError
-from semivit_tf.config.task import DATASETS, BackboneConfig
 from semivit_tf.data.loaders import LOADERS
 
 
