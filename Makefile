@@ -8,6 +8,9 @@ PYTEST := $(BIN)/python -m pytest -n 2 --durations=5 --dist loadfile
 # Rooms whose tests have processes apart from those of all others.
 APART := tests/methods/ tests/stages/ tests/training/ tests/__pycache__/
 
+# Tests of all that is in one table, which are many for one process.
+TABLES := tests/test_conformance.py tests/test_method_conformance.py
+
 .PHONY: quickstart test lint results clean
 
 quickstart: .venv/installed
@@ -17,7 +20,8 @@ test: .venv/tested lint
 	$(PYTEST) tests/methods/
 	$(PYTEST) tests/stages/
 	$(PYTEST) tests/training/
-	$(PYTEST) tests/test_*.py
+	$(PYTEST) --dist load $(TABLES)
+	$(PYTEST) $(filter-out $(TABLES),$(wildcard tests/test_*.py))
 	$(PYTEST) $(filter-out $(APART),$(wildcard tests/*/))
 
 lint: .venv/tested

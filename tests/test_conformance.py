@@ -1,6 +1,7 @@
 """What every layer, backbone and method of the table has to be able to do."""
 
 import ast
+import json
 import pathlib
 
 import keras
@@ -34,6 +35,11 @@ def assert_close(found, expected, atol):
         np.testing.assert_allclose(one, other, atol=atol)
 
 
+def plain(config):
+    """Returns a configuration as a file has it: without tuples."""
+    return json.loads(json.dumps(config, default=str))
+
+
 def test_no_public_class_is_missing():
     found = set()
     for folder in ("layers", "backbones", "methods"):
@@ -52,9 +58,10 @@ def test_configuration_round_trip(row):
     model = row.build()
     model(*row.inputs)
     config = model.get_config()
-    again = type(model).from_config(config)
+    # Keras changes the one that it is given.
+    again = type(model).from_config(model.get_config())
     again(*row.inputs)
-    assert again.get_config() == config
+    assert plain(again.get_config()) == plain(config)
     shapes = [tuple(w.shape) for w in model.weights]
     assert [tuple(w.shape) for w in again.weights] == shapes
 
@@ -62,13 +69,17 @@ def test_configuration_round_trip(row):
 @pytest.mark.parametrize("row", ROWS, ids=name)
 def test_copied_weights_give_the_same_outputs_eagerly_and_in_a_graph(row):
     model = row.build()
+    model(*row.inputs)
+    start = model.get_weights()  # a selection learns from what it judges
     expected = outputs(model, row)
     again = type(model).from_config(model.get_config())
     again(*row.inputs)
-    again.set_weights(model.get_weights())
+    again.set_weights(start)
     assert_close(outputs(again, row), expected, atol=1e-6)
+    model.set_weights(start)
     compiled = tf.function(lambda *inputs: model(*inputs))
     assert_close(compiled(*row.inputs), expected, atol=1e-5)
+    model.set_weights(start)
     static = tf.function(lambda *inputs: model(*inputs), jit_compile=True)
     assert_close(static(*row.inputs), expected, atol=1e-4)
     shapes = keras.tree.map_structure(np.shape, row.inputs)

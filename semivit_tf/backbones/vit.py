@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from semivit_tf.layers.layer_norm import LayerNorm
-from semivit_tf.layers.patch_embedding import PatchEmbedding
+from semivit_tf.layers.patch_embedding import PatchEmbedding, for_each_image
 from semivit_tf.layers.pixel_normalization import (
     PixelNormalization,
     default_pixel_statistics,
@@ -237,12 +237,13 @@ class ViT(keras.Model):
         Returns:
             Tensor `[B, 1 + registers + N, D]`.
         """
-        first = ops.cast(self.class_token + self.positions.class_row(), tokens.dtype)
+        # Apart, so that no gradient is part of two sums; see `training/repeatable.py`.
+        first = for_each_image(self.class_token, tokens)
+        parts = [first + for_each_image(self.positions.class_row(), tokens)]
         if self.registers:
-            registers = ops.cast(self.register_tokens, tokens.dtype)
-            first = ops.concatenate([first, registers], axis=0)
-        first = ops.broadcast_to(first[None], (ops.shape(tokens)[0], *first.shape))
-        return ops.concatenate([first, tokens], axis=1)
+            parts.append(for_each_image(self.register_tokens, tokens))
+        parts = [ops.cast(part, tokens.dtype) for part in parts]
+        return ops.concatenate([*parts, tokens], axis=1)
 
     def without_registers(self, tokens):
         """Leaves out the registers that `prepend_class_token` put in."""

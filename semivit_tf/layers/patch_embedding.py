@@ -4,6 +4,12 @@ import keras
 from keras import ops
 
 
+def for_each_image(rows, images):
+    """Returns rows `[N, D]` once for each image of a tensor: `[B, N, D]`."""
+    shape = (ops.shape(images)[0], *rows.shape)
+    return ops.broadcast_to(ops.convert_to_tensor(rows)[None], shape)
+
+
 def patchify(images, patch_size):
     """Cuts images into a row-major grid of flattened square patches.
 

@@ -72,13 +72,12 @@ class CrossValidate(Kind):
 def cross_validated(run, trained):
     """Returns how often the images of all folds were classified rightly."""
     labeled, folds = run.data.split.labeled, folds_of(run)
-    right = []
+    right, predict = [], predict_with(run.classifier(), run)
     for stage in trained:
         apart = labeled[folds == stage.kind.number]
-        predict = predict_with(run, run.data.as_evaluated(apart))
-        network = stage.kind.answers(run.settings(stage))
-        labels, probabilities = predict(Kept(stage, network, "last"))
-        right.append(probabilities.argmax(axis=1) == labels)
+        kept = Kept(stage, stage.kind.answers(run.settings(stage)), "last")
+        labels, scores = predict(kept, run.data.as_evaluated(apart))
+        right.append(scores.sum(axis=1).argmax(axis=1) == labels)
     return summed_up(right)
 
 

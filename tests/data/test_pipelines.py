@@ -176,9 +176,18 @@ def test_what_is_drawn_for_a_seed_stays_for_ever():
     assert images.sum() == 19429
 
 
+def test_without_unlabelled_views_labelled_images_are_read_alone():
+    data = digits()
+    views, labels = next(iter(data.semi_supervised(4, 2, 3, unlabeled_views=())))
+    images, expected = next(iter(data.labeled(4, 3)))
+    assert set(views) == {"image"}
+    np.testing.assert_array_equal(views["image"], images)
+    np.testing.assert_array_equal(labels, expected)
+
+
 def test_views_that_do_not_exist_are_refused():
     data = digits()
-    for views in ((), ("weak", "labeled"), ("weak", "weak")):
+    for views in (("weak", "labeled"), ("weak", "weak")):
         with pytest.raises(ValueError, match="some of: weak, strong, weak2, strong2"):
             data.semi_supervised(4, 2, unlabeled_views=views)
     for ask in (

@@ -10,9 +10,16 @@ from semivit_tf.methods.classifier import Classifier
 from semivit_tf.methods.ema_teacher import EMATeacher
 from semivit_tf.methods.labelers import LABELERS
 from semivit_tf.methods.semi_supervised import SemiSupervised
-from tests.methods.small import loss_and_terms, semi_batch, small_resnet, small_vit
+from tests.methods.small import (
+    loss_and_terms,
+    semi_batch,
+    small_resnet,
+    small_semiformer,
+    small_vit,
+)
 
 BATCH = semi_batch(4, 12)
+ONE_STREAM = ("teacher", "student", "student_in_training")
 
 
 def normalized_pixels():
@@ -38,7 +45,7 @@ def learned_pixels():
 
 
 def test_labelled_and_shown_images_share_a_pass_and_weak_ones_leave_no_trace():
-    for labeler in LABELERS:
+    for labeler in ONE_STREAM:
         model = method(labeler=labeler)
         model.train_on_batch(*BATCH)
         mean, variance = batch_statistics(model.student)
@@ -50,7 +57,8 @@ def test_labelled_and_shown_images_share_a_pass_and_weak_ones_leave_no_trace():
 
 @pytest.mark.parametrize("labeler", LABELERS)
 def test_labelling_does_not_move_the_statistics(labeler):
-    model = method(labeler=labeler)
+    backbone = None if labeler in ONE_STREAM else small_semiformer()
+    model = method(backbone, labeler=labeler)
     before = [weight.numpy() for weight in model.weights]
     label = tf.function(model.label)
     for images in (BATCH[0]["weak"], tf.constant(BATCH[0]["weak"])):
@@ -58,7 +66,7 @@ def test_labelling_does_not_move_the_statistics(labeler):
             function(images)
     for weight, value in zip(model.weights, before, strict=True):
         np.testing.assert_array_equal(weight, value)
-    assert len(batch_statistics(model.student)) == 2
+    assert len(batch_statistics(model.student)) >= 2
 
 
 def test_who_trains_labels_by_the_statistics_of_the_batch_and_others_by_running_ones():

@@ -197,7 +197,7 @@ def test_a_stopped_run_continues_from_its_checkpoint(finished, tmp_path, monkeyp
             ["--dataset=imagenet1"],
             "one of: csv, digits, folder, idx, npz, tfds:<name>. Received: 'imagenet1'",
         ),
-        (["--backbone=resnet"], "Received: name='resnet'"),
+        (["--backbone=resnext"], "Received: name='resnext'"),
         (["--strategy=ring"], "--strategy should be one of: none, mirrored"),
         (["--strategy=tpu"], "strategy=tpu found no TPU"),
         (["--strategy=multi_worker"], "strategy=multi_worker should be given on every"),

@@ -76,7 +76,14 @@ def timed_sums_of_step(model, batch):
     return timed_sums(step.get_concrete_function(batch).graph)
 
 
-@pytest.mark.parametrize("row", METHODS, ids=lambda row: row.name)
+def marked(row):
+    """Marks a row of two streams: each block's output is used three times."""
+    two_streams = row.name in ("Semiformer", "TwoStreamClassifier")
+    known = pytest.mark.xfail(strict=True, reason="said in docs/running.md")
+    return pytest.param(row, id=row.name, marks=[known] * two_streams)
+
+
+@pytest.mark.parametrize("row", map(marked, METHODS))
 def test_no_method_makes_a_timed_sum(row):
     assert not timed_sums_of_step(row.build(), row.batch)
 

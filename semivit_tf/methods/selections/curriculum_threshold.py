@@ -102,7 +102,7 @@ class CurriculumThreshold(keras.layers.Layer):
         changed = ops.scatter_update(self.memory, index[:, None], new) - self.memory
         self.memory.assign(self.memory + changed * self.replicas)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape, index_shape=None):
         return input_shape[:1]
 
     def get_config(self):
