@@ -82,6 +82,17 @@ def test_a_plan_is_near_what_a_run_took():
     assert times["planned_seconds"] == pytest.approx(times["seconds"], rel=0.3)
 
 
+def test_planned_memory_is_near_what_a_run_took():
+    """Within a quarter, and below its limit; but for DINO, which takes more."""
+    ways = results("memory")["ways"]
+    planned = {way: one for way, one in ways.items() if "DINO" not in way}
+    assert len(planned) >= 6
+    for way, found in planned.items():
+        peak = found["peak_bytes"]
+        assert found["planned_bytes"] == pytest.approx(peak, rel=0.25), way
+        assert peak < (found["limit_bytes"] or 1e12), way
+
+
 def test_killed_runs_ended_as_the_untouched_one():
     """The script ends with an error where a file differs, and then writes nothing."""
     found = results("kills")

@@ -17,6 +17,9 @@ from semivit_tf.config.settings import InputError
 _LIBRARIES = 0.65e9  # TensorFlow, Keras and NumPy, before anything is built
 _TRACING = 0.35e9  # the graphs of a step
 _COMPILING = 0.45e9  # what XLA takes while it compiles a step
+_WRITTEN = 5  # copies of the weights, with their moments, while a checkpoint is made
+_COMPILED = 5  # copies of them as a compiled step's arguments and results
+_SCORED = 0.05  # of what learning an image keeps, where a teacher only labels it
 _BATCHES_AHEAD = 3  # prepared while a step runs
 _MOST_OF_WHAT_IS_FREE = 0.9
 
@@ -31,6 +34,8 @@ class Need:
         kept: Float. Values that a batch keeps for the gradient.
         pixels: Float. Values of a batch of images, all views.
         replicas: Integer. Each has weights of its own.
+        compiled: Bool. Whether XLA compiles the step.
+        scored: Float. Values that a teacher takes for a batch, which it labels whole.
     """
 
     trained: int
@@ -38,18 +43,23 @@ class Need:
     kept: float
     pixels: float
     replicas: int = 1
+    compiled: bool = False
+    scored: float = 0.0
 
     def bytes(self, parts, precision="float32"):
         """Returns the peak memory of a step in micro-batches, in bytes."""
         # Weights, gradients, their sum over micro-batches, and two moments.
-        states = 4 + (parts > 1)
+        states = 4 + (parts > 1) + self.compiled * _COMPILED
         size = 2 if precision.startswith("mixed") else 4
         weights = 4 * self.replicas * (states * self.trained + self.copied)
+        weights += 4 * _WRITTEN * self.trained
         images = 4 * self.pixels * _BATCHES_AHEAD
-        return _LIBRARIES + _TRACING + weights + images + size * self.kept / parts
+        making = _LIBRARIES + _TRACING + self.compiled * _COMPILING
+        values = self.kept / parts + self.scored
+        return making + weights + images + size * values
 
 
-def labeled_need(run, network, images, views, averaged):
+def labeled_need(run, network, images, views, averaged, gated=False, scored=0):
     """Returns the `Need` of learning labels, true ones or pseudo labels.
 
     Args:
@@ -58,6 +68,8 @@ def labeled_need(run, network, images, views, averaged):
         images: Integer. Images of a step that are learned.
         views: Float. Views of each of them in a batch.
         averaged: Bool. Whether there is a teacher.
+        gated: Bool or `"auto"`. Whether images may be left out.
+        scored: Integer. Images of a step that a teacher labels.
     """
     kept = kept_values(network.backbone)
     if kept is None:
@@ -69,6 +81,8 @@ def labeled_need(run, network, images, views, averaged):
         kept=images * kept,
         pixels=images * views * math.prod(run.data.image_shape),
         replicas=run.strategy.num_replicas_in_sync,
+        compiled=run.compiles_by_xla(gated),
+        scored=_SCORED * scored * kept,
     )
 
 
@@ -146,8 +160,6 @@ def micro_batches(run, stage):
     free = free_memory(run.config.run.memory_limit_bytes())
     if free is None:
         return settings.batch_parts
-    if run.compiles_by_xla():
-        free -= _COMPILING
     replicas = run.strategy.num_replicas_in_sync
     batches = stage.kind.batches(settings, run.data)
     sizes = [settings.batch_size * batch.times // replicas for batch in batches]

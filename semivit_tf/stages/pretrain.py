@@ -75,6 +75,7 @@ class Pretrain(TrainingKind):
             kept=settings.batch_size * kept,
             pixels=settings.batch_size * pixels,
             replicas=run.strategy.num_replicas_in_sync,
+            compiled=run.compiles_by_xla(),
         )
 
     def load_file(self, run, stage, network):

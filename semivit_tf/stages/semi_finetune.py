@@ -171,7 +171,15 @@ class SemiFinetune(TrainingKind):
         unlabeled = _unlabeled_batch_size(settings) * bool(method.unlabeled_views)
         learned = settings.batch_size + unlabeled
         seen = settings.batch_size + len(method.unlabeled_views) * unlabeled
-        need = labeled_need(run, method.student, learned, seen / learned, averaged=True)
+        need = labeled_need(
+            run,
+            method.student,
+            learned,
+            views=seen / learned,
+            averaged=True,
+            gated=_GATED[settings.gated],
+            scored=unlabeled,
+        )
         if need is None:
             return None
         trained = [v.shape.num_elements() for v in method.trainable_variables]

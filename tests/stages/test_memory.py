@@ -1,5 +1,8 @@
 """Memory is estimated before anything is traced, and batches are cut to fit."""
 
+import subprocess
+import sys
+
 import pytest
 
 from semivit_tf.backbones.convnext import ConvNeXt
@@ -14,7 +17,7 @@ from tests.methods.small import (
     small_vit,
     small_wide_resnet,
 )
-from tests.stages.runs import error, prepared
+from tests.stages.runs import ROOT, TINY, error, prepared
 
 NEED = Need(trained=10**6, copied=0, kept=10**9, pixels=0)
 
@@ -122,3 +125,27 @@ def test_the_decoder_of_semi_mae_is_counted(tmp_path):
     unlabeled = 5 * 20
     assert after.kept - before.kept == unlabeled * (encoder_block + 3 * decoder_block)
     assert plain.further_values() == 0
+
+
+# What `getrusage` says may be the peak of the process that started this one.
+RUN_AND_MEASURE = """
+import re, sys
+from semivit_tf.cli import main
+code = main(["main.py", *sys.argv[1:]])
+print(re.search(r"VmHWM:\\s*(\\d+) kB", open("/proc/self/status").read())[1])
+sys.exit(code)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the peak")
+def test_a_run_stays_below_its_limit(tmp_path):
+    """800 digits of 65 tokens: in one piece they would keep 1 GB."""
+    larger = ["--patch_size=1", "--width=64", "--depth=3", "--labels_per_class=80"]
+    flags = [*TINY, *larger, "--finetune_batch_size=800", "--finetune_epochs=2"]
+    flags += ["--stages=finetune", "--memory_limit=1.5g", f"--workdir={tmp_path}"]
+    command = [sys.executable, "-c", RUN_AND_MEASURE, *flags]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert "--finetune_batch_parts=4" in ended.stdout
+    peak = int(ended.stdout.splitlines()[-1]) * 1024
+    assert peak < 1.5e9
