@@ -13,12 +13,16 @@ class SelfAttention(keras.layers.Layer):
 
     Args:
         heads: Integer that divides the width of the input.
+        qkv_bias: Bool. Whether the fused projection has a bias.
         kernel_initializer: Keras initializer or its config.
     """
 
-    def __init__(self, heads, *, kernel_initializer="glorot_uniform", **kwargs):
+    def __init__(
+        self, heads, *, qkv_bias=True, kernel_initializer="glorot_uniform", **kwargs
+    ):
         super().__init__(**kwargs)
         self.heads = heads
+        self.qkv_bias = qkv_bias
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape):
@@ -30,6 +34,7 @@ class SelfAttention(keras.layers.Layer):
             )
         self.qkv = keras.layers.Dense(
             3 * width,
+            use_bias=self.qkv_bias,
             kernel_initializer=self.kernel_initializer.clone(),
             dtype=self.dtype_policy,
             name="qkv",
@@ -72,5 +77,6 @@ class SelfAttention(keras.layers.Layer):
         return {
             **super().get_config(),
             "heads": self.heads,
+            "qkv_bias": self.qkv_bias,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
         }

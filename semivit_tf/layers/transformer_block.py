@@ -23,6 +23,8 @@ class TransformerBlock(keras.layers.Layer):
         layer_scale: Optional positive float. What the factors on the channels of both
             branches start from; None for no factors.
         drop_path: Float in [0, 1). The rate of both residual branches.
+        qkv_bias: Bool. Whether queries, keys and values have a bias.
+        norm_epsilon: Float. See `LayerNorm`.
         kernel_initializer: Keras initializer or its config for all dense kernels.
         rematerialize: Bool. Whether training computes the block's activations twice
             instead of keeping them for the gradients.
@@ -39,6 +41,8 @@ class TransformerBlock(keras.layers.Layer):
         feed_forward="gelu",
         layer_scale=None,
         drop_path=0.0,
+        qkv_bias=True,
+        norm_epsilon=1e-6,
         kernel_initializer="glorot_uniform",
         rematerialize=False,
         **kwargs,
@@ -58,6 +62,8 @@ class TransformerBlock(keras.layers.Layer):
         self.feed_forward = feed_forward
         self.layer_scale = layer_scale
         self.drop_path = drop_path
+        self.qkv_bias = qkv_bias
+        self.norm_epsilon = norm_epsilon
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.rematerialize = rematerialize
 
@@ -65,11 +71,15 @@ class TransformerBlock(keras.layers.Layer):
         width = input_shape[-1]
         shared = {"dtype": self.dtype_policy}
         initializer = {"kernel_initializer": self.kernel_initializer.clone()}
-        self.norm1 = LayerNorm(name="norm1", **shared)
+        self.norm1 = LayerNorm(self.norm_epsilon, name="norm1", **shared)
         self.attention = SelfAttention(
-            self.heads, name="attention", **initializer, **shared
+            self.heads,
+            qkv_bias=self.qkv_bias,
+            name="attention",
+            **initializer,
+            **shared,
         )
-        self.norm2 = LayerNorm(name="norm2", **shared)
+        self.norm2 = LayerNorm(self.norm_epsilon, name="norm2", **shared)
         hidden = int(width * self.mlp_ratio)
         if self.feed_forward == "swiglu":
             layer, hidden = GatedFeedForward, gated_width(hidden)
@@ -114,6 +124,8 @@ class TransformerBlock(keras.layers.Layer):
             "feed_forward": self.feed_forward,
             "layer_scale": self.layer_scale,
             "drop_path": self.drop_path,
+            "qkv_bias": self.qkv_bias,
+            "norm_epsilon": self.norm_epsilon,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "rematerialize": self.rematerialize,
         }

@@ -2,44 +2,27 @@
 
 import keras
 import numpy as np
-from scipy.special import erf, softmax
+import pytest
 
 from semivit_tf.layers.transformer_block import TransformerBlock
+from tests.layers.numpy_block import numpy_block
 
 
-def numpy_norm(x, gamma, beta):
-    centred = x - x.mean(-1, keepdims=True)
-    return centred / np.sqrt(x.var(-1, keepdims=True) + 1e-6) * gamma + beta
-
-
-def numpy_block(x, weights, heads):
-    (g1, b1, qkv, qkv_b, out, out_b, g2, b2, fc1, fc1_b, fc2, fc2_b) = weights
-    width = x.shape[-1] // heads
-    fused = numpy_norm(x, g1, b1) @ qkv + qkv_b
-    mixed = np.zeros_like(x)
-    for head in range(heads):
-        q, k, v = (
-            fused[..., part * x.shape[-1] + head * width :][..., :width]
-            for part in range(3)
-        )
-        scores = np.einsum("bnd,bmd->bnm", q, k) / np.sqrt(width)
-        attended = np.einsum("bnm,bmd->bnd", softmax(scores, axis=-1), v)
-        mixed[..., head * width : (head + 1) * width] = attended
-    x = x + mixed @ out + out_b
-    hidden = numpy_norm(x, g2, b2) @ fc1 + fc1_b
-    hidden = hidden * 0.5 * (1 + erf(hidden / np.sqrt(2)))
-    return x + hidden @ fc2 + fc2_b
-
-
-def test_block_equals_numpy():
-    block = TransformerBlock(heads=3, mlp_ratio=2.0)
+@pytest.mark.parametrize(
+    "options", [{}, {"qkv_bias": False, "epsilon": 1e-2}], ids=["vit", "u_vit"]
+)
+def test_block_equals_numpy(options):
+    bias, epsilon = options.get("qkv_bias", True), options.get("epsilon", 1e-6)
+    block = TransformerBlock(
+        heads=3, mlp_ratio=2.0, qkv_bias=bias, norm_epsilon=epsilon
+    )
     block.build((None, 5, 12))
     generator = np.random.default_rng(0)
     weights = [generator.normal(0, 0.3, w.shape) for w in block.weights]
-    assert len(weights) == 12
+    assert len(weights) == 11 + bias
     block.set_weights(weights)
     tokens = generator.normal(size=(2, 5, 12)).astype("float32")
-    expected = numpy_block(tokens.astype("float64"), weights, heads=3)
+    expected = numpy_block(tokens.astype("float64"), weights, heads=3, **options)
     np.testing.assert_allclose(block(tokens), expected, rtol=1e-4, atol=1e-4)
 
 
