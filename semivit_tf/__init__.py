@@ -43,6 +43,7 @@ _ROOMS = (
     "backbones",
     "config",
     "data",
+    "diffusion",
     "evaluation",
     "export",
     "layers",

@@ -71,6 +71,7 @@ from semivit_tf.methods.softmatch import SoftMatch
 from semivit_tf.methods.supervised import Supervised
 from semivit_tf.methods.two_stream_classifier import TwoStreamClassifier
 from semivit_tf.methods.uda import UDA
+from tests.diffusion.small import noised_batch, small_u_vit
 from tests.methods.small import (
     crop_batch,
     semi_batch,
@@ -187,6 +188,7 @@ BACKBONES = [
     Row(lambda: small_vit(**DINOV2), (IMAGES,)),
     Row(lambda: ProjectedBackbone(small_vit(), ProjectionHead(9, **HEAD)), (IMAGES,)),
 ]
+DIFFUSION = [Row(small_u_vit, noised_batch())]
 # What methods have of their own does not depend on the network.
 METHODS = [
     Row(

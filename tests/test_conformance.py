@@ -12,6 +12,7 @@ import tensorflow as tf
 from tests.conformance import (
     ABSTRACT,
     BACKBONES,
+    DIFFUSION,
     LAYERS,
     METHODS,
     MIXINGS,
@@ -21,7 +22,7 @@ from tests.conformance import (
 )
 
 PACKAGE = pathlib.Path(__file__).parents[1] / "semivit_tf"
-NETWORKS = [*LAYERS, *BACKBONES, *METHODS]
+NETWORKS = [*LAYERS, *BACKBONES, *DIFFUSION, *METHODS]
 ROWS = [*NETWORKS, *SELECTIONS]
 
 
@@ -42,7 +43,7 @@ def plain(config):
 
 def test_no_public_class_is_missing():
     found = set()
-    for folder in ("layers", "backbones", "methods"):
+    for folder in ("layers", "backbones", "diffusion", "methods"):
         for path in (PACKAGE / folder).rglob("*.py"):
             for node in ast.parse(path.read_text(encoding="utf-8")).body:
                 if isinstance(node, ast.ClassDef):
@@ -128,7 +129,7 @@ def test_mixed_precision_computes_in_bfloat16_and_keeps_float32_weights(row):
     }
 
 
-@pytest.mark.parametrize("row", [*BACKBONES, *METHODS], ids=name)
+@pytest.mark.parametrize("row", [*BACKBONES, *DIFFUSION, *METHODS], ids=name)
 def test_keras_file_round_trip(row, tmp_path):
     model = row.build()
     if row.batch is not None:
@@ -144,12 +145,14 @@ def test_keras_file_round_trip(row, tmp_path):
         assert int(again.optimizer.iterations.numpy()) == 2
 
 
-@pytest.mark.parametrize("row", [*BACKBONES, *METHODS], ids=name)
+@pytest.mark.parametrize("row", [*BACKBONES, *DIFFUSION, *METHODS], ids=name)
 def test_saved_models_give_the_same_outputs(row, tmp_path):
     model = row.build()
     expected = outputs(model, row)
-    specification = [tf.TensorSpec((None, *row.inputs[0].shape[1:]), tf.float32)]
+    specification = [
+        tf.TensorSpec((None, *inputs.shape[1:]), inputs.dtype) for inputs in row.inputs
+    ]
     model.export(tmp_path, input_signature=specification, verbose=False)
     loaded = tf.saved_model.load(str(tmp_path))
-    served = loaded.serve(tf.constant(row.inputs[0]))
+    served = loaded.serve(*map(tf.constant, row.inputs))
     assert_close(served, expected, atol=1e-5)

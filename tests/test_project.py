@@ -18,7 +18,8 @@ MAY_IMPORT = {
     "losses": set(),
     "backbones": {"layers"},
     "augment": {"layers", "losses"},
-    "methods": {"backbones", "layers", "losses", "augment"},
+    "diffusion": {"layers", "losses"},
+    "methods": {"backbones", "diffusion", "layers", "losses", "augment"},
     "data": {"augment"},
     "training": set(),
     "weights": {"backbones", "layers"},
@@ -44,7 +45,7 @@ MAY_IMPORT = {
     "whole_file": set(),
 }
 # What runs on any Keras backend, and what answers before TensorFlow is there.
-PORTABLE = ("layers", "backbones", "losses", "augment/mixing.py")
+PORTABLE = ("layers", "backbones", "diffusion", "losses", "augment/mixing.py")
 STANDARD_ONLY = ("config", "cli.py", *(f"{name}.py" for name in OPEN), "__init__.py")
 
 

@@ -1,0 +1,14 @@
+"""How images are made from noise: networks, noise schedules, solvers and guidance.
+
+Pure functions and networks on `keras.ops`: nothing here knows how a network learned.
+Start with `schedules.py`, whose letters the other files use; `u_vit.py` is the network
+and `solve.py` runs a solver.
+"""
+
+from semivit_tf.diffusion.u_vit import U_VIT_SIZES, UViT, create_u_vit
+
+__all__ = [
+    "U_VIT_SIZES",
+    "UViT",
+    "create_u_vit",
+]
