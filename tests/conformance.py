@@ -13,6 +13,7 @@ import numpy as np
 
 from semivit_tf.backbones.adapted_network import AdaptedNetwork
 from semivit_tf.backbones.keras_applications import ApplicationScaling
+from semivit_tf.diffusion import DiscreteSchedule, LinearSchedule
 from semivit_tf.layers.batch_norm import BatchNorm
 from semivit_tf.layers.bottleneck import Bottleneck
 from semivit_tf.layers.centered_conv2d import CenteredConv2D
@@ -188,6 +189,7 @@ BACKBONES = [
     Row(lambda: small_vit(**DINOV2), (IMAGES,)),
     Row(lambda: ProjectedBackbone(small_vit(), ProjectionHead(9, **HEAD)), (IMAGES,)),
 ]
+SCHEDULES = [DiscreteSchedule(), LinearSchedule()]
 DIFFUSION = [Row(small_u_vit, noised_batch())]
 # What methods have of their own does not depend on the network.
 METHODS = [

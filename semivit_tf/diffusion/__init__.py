@@ -5,10 +5,13 @@ Start with `schedules.py`, whose letters the other files use; `u_vit.py` is the 
 and `solve.py` runs a solver.
 """
 
+from semivit_tf.diffusion.schedules import DiscreteSchedule, LinearSchedule
 from semivit_tf.diffusion.u_vit import U_VIT_SIZES, UViT, create_u_vit
 
 __all__ = [
-    "U_VIT_SIZES",
+    "DiscreteSchedule",
+    "LinearSchedule",
     "UViT",
+    "U_VIT_SIZES",
     "create_u_vit",
 ]
