@@ -6,12 +6,15 @@ and `solve.py` runs a solver.
 """
 
 from semivit_tf.diffusion.schedules import DiscreteSchedule, LinearSchedule
+from semivit_tf.diffusion.solve import SOLVERS, solve
 from semivit_tf.diffusion.u_vit import U_VIT_SIZES, UViT, create_u_vit
 
 __all__ = [
     "DiscreteSchedule",
     "LinearSchedule",
+    "SOLVERS",
     "UViT",
     "U_VIT_SIZES",
     "create_u_vit",
+    "solve",
 ]
