@@ -14,6 +14,7 @@ _PUBLIC = {
     "Conformer": "semivit_tf.backbones.conformer",
     "ConvNeXt": "semivit_tf.backbones.convnext",
     "DINO": "semivit_tf.methods.dino",
+    "Denoiser": "semivit_tf.methods.denoiser",
     "EMATeacher": "semivit_tf.methods.ema_teacher",
     "FixMatch": "semivit_tf.methods.fixmatch",
     "FlexMatch": "semivit_tf.methods.flexmatch",

@@ -45,6 +45,7 @@ from semivit_tf.layers.transformer_block import TransformerBlock
 from semivit_tf.layers.weight_normalized_dense import WeightNormalizedDense
 from semivit_tf.methods.averaged_classifier import AveragedClassifier
 from semivit_tf.methods.classifier import Classifier
+from semivit_tf.methods.denoiser import Denoiser
 from semivit_tf.methods.dino import DINO
 from semivit_tf.methods.fixmatch import FixMatch
 from semivit_tf.methods.flexmatch import FlexMatch
@@ -193,6 +194,12 @@ SCHEDULES = [DiscreteSchedule(), LinearSchedule()]
 DIFFUSION = [Row(small_u_vit, noised_batch())]
 # What methods have of their own does not depend on the network.
 METHODS = [
+    Row(
+        lambda: Denoiser(small_u_vit(), 3, "v"),
+        # Times as training and solvers count them.
+        (noised_batch()[0], noised_batch()[1] / 1000, noised_batch()[2]),
+        (IMAGES, np.arange(4) % 3),
+    ),
     Row(
         lambda: AveragedClassifier(small_vit(), 3),
         (IMAGES,),

@@ -53,7 +53,7 @@ class NoiseSchedule:
         raise NotImplementedError
 
     def coefficients(self, times):
-        """Returns alpha and sigma, float32, of a float32 tensor of drawn times."""
+        """Returns alpha and sigma, float32, of a float32 tensor of times."""
         raise NotImplementedError
 
     def get_config(self):
@@ -68,6 +68,10 @@ class NoiseSchedule:
 
     def __hash__(self):
         return hash((type(self), *self.get_config().values()))
+
+
+def _alpha_sigma(log_alpha):
+    return ops.exp(log_alpha), ops.sqrt(-ops.expm1(2 * log_alpha))
 
 
 @keras.saving.register_keras_serializable(package="semivit_tf")
@@ -116,7 +120,7 @@ class LinearSchedule(NoiseSchedule):
     def coefficients(self, times):
         rise = self.beta_end - self.beta_start
         log_alpha = -times * (0.25 * rise * times + 0.5 * self.beta_start)
-        return ops.exp(log_alpha), ops.sqrt(-ops.expm1(2 * log_alpha))
+        return _alpha_sigma(log_alpha)
 
     def get_config(self):
         return {"beta_start": self.beta_start, "beta_end": self.beta_end}
@@ -174,12 +178,14 @@ class DiscreteSchedule(NoiseSchedule):
         return ops.cast(step, "float32") / self.steps
 
     def coefficients(self, times):
-        step = ops.cast(ops.round(times * self.steps), "int32")
-        alphas, sigmas = self.alpha(self._times), self.sigma(self._times)
-        return tuple(
-            ops.take(ops.convert_to_tensor(table, "float32"), step)
-            for table in (alphas, sigmas)
+        position = times * self.steps
+        below = ops.clip(ops.floor(position), 0, self.steps - 1)
+        table = ops.convert_to_tensor(self._log_alphas, "float32")
+        first, second = (
+            ops.take(table, ops.cast(below, "int32") + next) for next in (0, 1)
         )
+        log_alpha = first + (position - below) * (second - first)
+        return _alpha_sigma(log_alpha)
 
     def get_config(self):
         names = "steps beta_start beta_end"

@@ -5,6 +5,7 @@ import re
 import keras
 import tensorflow as tf
 
+from semivit_tf.contracts import backbone_of
 from semivit_tf.methods.ema_teacher import EMATeacher, moving_average
 
 _REGISTER = "`@keras.saving.register_keras_serializable()`"
@@ -16,7 +17,7 @@ def twin(network, name):
     Keras finds classes by name when it rebuilds them. Those of the network itself are
     known here, so they need not be registered.
     """
-    backbone = type(network.backbone).__name__
+    backbone = type(backbone_of(network)).__name__
     try:
         with keras.saving.custom_object_scope(_unregistered_classes(network)):
             other = type(network).from_config({**network.get_config(), "name": name})

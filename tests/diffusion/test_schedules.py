@@ -86,8 +86,10 @@ def test_training_draws_all_times_and_gets_the_same_numbers(schedule):
     assert 0 <= times.min() < 0.002 and 0.998 < times.max() <= 1
     # A uniform mean of 4,000 has a deviation of 0.0046.
     np.testing.assert_allclose(times.mean(), 0.5, atol=0.02)
-    alpha, sigma = map(np.asarray, schedule.coefficients(times))
-    exact = times.astype("float64")
+    between = np.random.default_rng(0).uniform(1e-3, 1, 1000).astype("float32")
+    exact = np.concatenate([times, between]).astype("float64")
+    found = schedule.coefficients(exact.astype("float32"))
+    alpha, sigma = map(np.asarray, found)
     np.testing.assert_allclose(alpha, schedule.alpha(exact), rtol=2e-5)
     np.testing.assert_allclose(sigma, schedule.sigma(exact), rtol=2e-5)
     if isinstance(schedule, DiscreteSchedule):
