@@ -39,10 +39,11 @@ def test_the_script_of_the_readme_runs(tmp_path, monkeypatch):
     np.testing.assert_array_equal(answer["class_name"], named)
 
 
-def code(document):
-    """Returns the last block of Python of a document."""
+def code(document, name=""):
+    """Returns the last block of Python of a document that has a name in it."""
     text = (ROOT / "docs" / document).read_text(encoding="utf-8")
-    return re.findall(r"^```python\n(.*?)^```", text, re.S | re.M)[-1]
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.S | re.M)
+    return [block for block in blocks if name in block][-1]
 
 
 def test_rand_augment_is_called_as_shown():
@@ -74,8 +75,21 @@ def test_published_weights_are_loaded_and_saved_as_shown(tmp_path, monkeypatch, 
 
 def test_the_method_of_ones_own_in_the_docs_selects_by_the_margin():
     variables = {}
-    exec(code("methods.md"), variables)
+    exec(code("methods.md", "Margin"), variables)
     backbone = semivit_tf.ViT(8, 4, 8, 1, 2, channels=1)
     model = variables["Margin"](backbone, 3)
     weight = model.select(tf.constant([[0.7, 0.2, 0.1], [0.2, 0.4, 0.4]]))
     np.testing.assert_allclose(weight, [0.5, 0.0], atol=1e-6)
+
+
+def test_images_are_generated_as_shown():
+    """As printed, but for the number of updates and the size of the network."""
+    text = code("methods.md", "sample(")
+    shortened = text.replace("steps_per_epoch=500, epochs=4", "steps_per_epoch=2")
+    shortened = shortened.replace("width=64, depth=4", "width=8, depth=2")
+    assert "epochs=" not in shortened and "width=8" in shortened
+    variables = {}
+    exec(compile(shortened, "methods.md", "exec"), variables)
+    samples = variables["samples"]
+    assert samples.shape == (10, 8, 8, 1) and samples.dtype == "uint8"
+    assert samples.std() > 10
