@@ -29,6 +29,7 @@ MAY_IMPORT = {
         *(
             "config",
             "backbones",
+            "diffusion",
             "methods",
             "data",
             "training",

@@ -7,10 +7,11 @@ import pathlib
 from semivit_tf.config.backbone import BackboneConfig
 from semivit_tf.config.data import DataConfig
 from semivit_tf.config.finetune import FinetuneConfig
+from semivit_tf.config.generator import GenerateConfig, GeneratorConfig
 from semivit_tf.config.method_settings import MethodSettings
 from semivit_tf.config.presets import PUBLISHED
 from semivit_tf.config.pretrain import PRETRAIN_METHODS, PretrainConfig
-from semivit_tf.config.run import STAGES, RunConfig
+from semivit_tf.config.run import RunConfig
 from semivit_tf.config.semi import SemiFinetuneConfig
 from semivit_tf.config.semi_methods import SEMI_METHODS
 from semivit_tf.config.settings import InputError
@@ -37,6 +38,8 @@ class Config:
     finetune: FinetuneConfig = FinetuneConfig()
     semi: SemiFinetuneConfig = SemiFinetuneConfig()
     semi_method: MethodSettings | None = None
+    generator: GeneratorConfig = GeneratorConfig()
+    generate: GenerateConfig = GenerateConfig()
     run: RunConfig = RunConfig()
 
     def __post_init__(self):
@@ -54,7 +57,8 @@ class Config:
             left_out = {"probe"}
             if self.backbone and self.backbone.init_from:
                 left_out.add("pretrain")  # there are features already
-            names = [name for name in STAGES if name not in left_out]
+            stages = self.run.pipeline_stages()
+            names = [name for name in stages if name not in left_out]
             found["stages"] = ",".join(names)
         if self.run.workdir is None:
             name = pathlib.PurePath(self.data.data_dir or self.data.dataset).stem
@@ -89,6 +93,8 @@ class Config:
             "finetune": (FinetuneConfig,),
             "semi": (SemiFinetuneConfig,),
             "semi_method": tuple(SEMI_METHODS.values()),
+            "generator": (GeneratorConfig,),
+            "generate": (GenerateConfig,),
         }
 
     @classmethod

@@ -16,6 +16,11 @@ STAGES = (
     "evaluate",
     "export",
 )
+_GENERATIVE = ("pseudo_label", "generator", "generate", "retrain", "retrain_semi")
+PIPELINE_STAGES = {
+    "semi_vit": STAGES,
+    "dpt": (*STAGES[:-2], *_GENERATIVE, *STAGES[-2:]),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,10 +40,18 @@ class RunConfig(Settings):
         choices=PRESETS,
         first=True,
     )
+    pipeline: str = setting(
+        "semi_vit",
+        "Which stages there are: those of Semi-ViT, or further ones, in which a "
+        "generator makes images that the classifier is trained on again (DPT).",
+        choices=tuple(PIPELINE_STAGES),
+        identity=False,
+    )
     stages: str | None = setting(
         None,
-        f"Stages to run, of {','.join(STAGES)}, in this order; default: all but probe, "
-        "and with --init_from without pretrain.",
+        f"Stages to run, of {','.join(STAGES)}, in this order; with --pipeline=dpt "
+        f"also {','.join(_GENERATIVE)}, before evaluate; default: all but probe, and "
+        "with --init_from without pretrain.",
         identity=False,
         first=True,
     )
@@ -173,6 +186,10 @@ class RunConfig(Settings):
         identity=False,
     )
 
+    def pipeline_stages(self):
+        """Returns the names of all stages of the pipeline, in order."""
+        return PIPELINE_STAGES[self.pipeline]
+
     def stage_names(self):
         """Returns the stages to run as a tuple."""
         return tuple(name.strip() for name in self.stages.split(",") if name.strip())
@@ -211,15 +228,15 @@ class RunConfig(Settings):
             raise InputError("--patience excludes --strategy=multi_worker")
         if self.stages is None:
             return  # `Config` knows
-        names = self.stage_names()
-        unknown = [name for name in names if name not in STAGES]
+        names, known = self.stage_names(), self.pipeline_stages()
+        unknown = [name for name in names if name not in known]
         if unknown or not names:
             raise InputError(
-                f"--stages should be of: {', '.join(STAGES)}. Received: {self.stages!r}"
+                f"--stages should be of: {', '.join(known)}. Received: {self.stages!r}"
             )
-        if list(names) != sorted(set(names), key=STAGES.index):
+        if list(names) != sorted(set(names), key=known.index):
             raise InputError(
-                f"--stages should be in the order {','.join(STAGES)}, each once. "
+                f"--stages should be in the order {','.join(known)}, each once. "
                 f"Received: {self.stages}"
             )
         if self.strategy == "multi_worker" and self.steps_per_execution > 1:

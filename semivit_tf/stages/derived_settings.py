@@ -47,6 +47,10 @@ def derived_settings(group, config, settings, images, work=1.0):
         "cutmix_alpha": 0.0,
         "layer_decay": 0.75,
         "drop_path": 0.1,
+        # Of a generator.
+        "minimum_learning_rate": 1e-6,
+        "prediction": "v",
+        "ema_momentum": _momentum(epochs * min(steps, updates)),
     }
     if find_family(config.backbone.backbone) in ELSEWHERE:
         rules |= {"drop_path": 0.0, "layer_decay": 1.0}  # what these cannot have
@@ -110,8 +114,7 @@ def derived_method_settings(config, settings, updates):
         return settings
     width = _width(config.backbone)
     decoder = max(32, min(512, 3 * width // 4 // 16 * 16))
-    memory = max(_TEACHER_MEMORY * updates, 10.0)
-    momentum = min(_rounded(1.0 - 1.0 / memory, 4), 0.9999)
+    momentum = _momentum(updates)
     rules = {
         "ema_momentum": momentum,
         "decoder_width": decoder,
@@ -127,6 +130,12 @@ def derived_method_settings(config, settings, updates):
         if settings.selection == "fixed_threshold":
             rules["threshold"] = 0.0
     return _with_rules(settings, rules)
+
+
+def _momentum(updates):
+    """Returns a teacher's momentum that suits so many updates."""
+    memory = max(_TEACHER_MEMORY * updates, 10.0)
+    return min(_rounded(1.0 - 1.0 / memory, 4), 0.9999)
 
 
 def _with_rules(settings, rules):

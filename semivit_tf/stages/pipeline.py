@@ -30,7 +30,7 @@ def run_pipeline(config, command, say=print, pipeline=None, started=None):
         command: Sequence of strings, kept in the folder.
         say: Function that shows a person a text.
         pipeline: Optional sequence of `Stage`, all of which are run. Defaults to those
-            of Semi-ViT that `--stages` names.
+            of `--pipeline` that `--stages` names.
         started: Optional float. What `time.monotonic()` was when the run began, from
             which `--time_limit` counts. Defaults to now.
     """
@@ -58,7 +58,7 @@ def prepare(config, pipeline=None):
     if pipeline is not None:
         check_pipeline(pipeline)
         return preflight.prepare(config, pipeline, pipeline)
-    pipeline = with_folds(PIPELINES["semi_vit"], config.run.folds)
+    pipeline = with_folds(PIPELINES[config.run.pipeline], config.run.folds)
     wanted = wanted_with_folds(pipeline, config.run.stage_names())
     return preflight.prepare(config, pipeline, wanted)
 

@@ -157,7 +157,7 @@ class Run:
 
     def seed_stage(self, stage):
         """Gives a stage its own seed, so it starts the same whatever ran before."""
-        text = f"{self.config.run.seed} {stage.name}"
+        text = f"{self.config.run.seed} {stage.repeats or stage.name}"
         keras.utils.set_random_seed(zlib.crc32(text.encode()))
 
     def train(self, training, stage):

@@ -35,9 +35,20 @@ def split_and_batch(config, parts):
         unlabeled_index=settings.unlabeled_index,
         seed=config.run.seed,
     )
-    return Dataset(
-        parts,
-        split,
+    return dataset_of(config, parts, split)
+
+
+def dataset_of(config, parts, split, **options):
+    """Returns the `Dataset` of parts and their split, as the settings say.
+
+    Args:
+        config: `Config`.
+        parts: `Parts`.
+        split: `LabelSplit` of the training images.
+        **options: Those of `Dataset` that are different.
+    """
+    settings = config.data
+    usual = dict(
         seed=config.run.seed,
         image_size=settings.image_size,
         labeled_as_unlabeled=settings.labeled_as_unlabeled,
@@ -49,3 +60,4 @@ def split_and_batch(config, parts):
         strong_layer=settings.strong_layer,
         max_pixels=settings.max_pixels,
     )
+    return Dataset(parts, split, **{**usual, **options})

@@ -57,6 +57,8 @@ class Stage:
         needs: Names of earlier stages that have to be finished or asked for as well.
         data: Optional function from the `Run` to the stage's own `Dataset`, called when
             the stage runs. Defaults to the run's.
+        repeats: Optional name of an earlier stage that it repeats on other data. It
+            starts from the same random state, so on the same data it does the same.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Stage:
     starts_from: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     data: Callable[..., Dataset] | None = None
+    repeats: str | None = None
 
 
 def check_pipeline(pipeline) -> None:

@@ -4,21 +4,58 @@ from semivit_tf.stages.check import Check
 from semivit_tf.stages.evaluate import Evaluate
 from semivit_tf.stages.export import Export
 from semivit_tf.stages.finetune import Finetune
+from semivit_tf.stages.generate import Generate
+from semivit_tf.stages.generated_data import with_generated_images, with_pseudo_labels
+from semivit_tf.stages.generator import Generator
 from semivit_tf.stages.pretrain import Pretrain
 from semivit_tf.stages.probe import Probe
+from semivit_tf.stages.pseudo_label import PseudoLabel
 from semivit_tf.stages.semi_finetune import SemiFinetune
 from semivit_tf.stages.stage import Stage
 
 _CLASSIFIERS = ("finetune", "semi_finetune")
 
+_RETRAINED = (*_CLASSIFIERS, "retrain", "retrain_semi")
+_GENERATED = with_generated_images("generate")
+
+_LEARN = (
+    Stage("check", Check()),
+    Stage("pretrain", Pretrain(), "pretrain"),
+    Stage("probe", Probe(), starts_from=("pretrain",)),
+    Stage("finetune", Finetune(), "finetune", starts_from=("pretrain",)),
+    Stage("semi_finetune", SemiFinetune(), "semi", starts_from=("finetune",)),
+)
+_GENERATE = (
+    Stage("pseudo_label", PseudoLabel(), starts_from=_CLASSIFIERS),
+    Stage(
+        "generator",
+        Generator(),
+        "generator",
+        needs=("pseudo_label",),
+        data=with_pseudo_labels("pseudo_label"),
+    ),
+    Stage("generate", Generate(), "generate", needs=("generator",)),
+)
+# The same again, on labelled and generated images.
+_RETRAIN = tuple(
+    Stage(name, kind, settings, (start,), ("generate",), _GENERATED, repeats=repeated)
+    for name, kind, settings, start, repeated in (
+        ("retrain", Finetune(), "finetune", "pretrain", "finetune"),
+        ("retrain_semi", SemiFinetune(), "semi", "retrain", "semi_finetune"),
+    )
+)
+
 PIPELINES = {
     "semi_vit": (
-        Stage("check", Check()),
-        Stage("pretrain", Pretrain(), "pretrain"),
-        Stage("probe", Probe(), starts_from=("pretrain",)),
-        Stage("finetune", Finetune(), "finetune", starts_from=("pretrain",)),
-        Stage("semi_finetune", SemiFinetune(), "semi", starts_from=("finetune",)),
+        *_LEARN,
         Stage("evaluate", Evaluate(), starts_from=_CLASSIFIERS),
         Stage("export", Export(), starts_from=_CLASSIFIERS),
+    ),
+    "dpt": (
+        *_LEARN,
+        *_GENERATE,
+        *_RETRAIN,
+        Stage("evaluate", Evaluate(), starts_from=_RETRAINED),
+        Stage("export", Export(), starts_from=_RETRAINED),
     ),
 }

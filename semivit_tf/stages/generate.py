@@ -1,0 +1,115 @@
+"""The kind of stage in which a generator makes images of each class."""
+
+import math
+import time
+
+import numpy as np
+
+from semivit_tf.config.settings import InputError
+from semivit_tf.diffusion.sampling import sample
+from semivit_tf.stages.failures import input_errors
+from semivit_tf.stages.stage import Kind
+from semivit_tf.stages.starting_weights import handed_on
+from semivit_tf.training.progress import clock
+from semivit_tf.training.weight_files import load_weights
+from semivit_tf.whole_file import whole_path
+
+_SHARD = 1024  # images of a file, at least
+
+
+class Generate(Kind):
+    """Writes equally many images of each class, in files that appear one by one.
+
+    An image depends on the run's seed and its position alone, so that a run that was
+    stopped goes on with the next file.
+    """
+
+    def check(self, run, stage):
+        settings = run.settings(stage)
+        dropout = run.settings(generator_of(run, stage)).label_dropout
+        if settings.guidance and not dropout:
+            raise InputError(
+                f"--{settings.flag('guidance')} should be 0 where the generator has no "
+                f"label dropout. Received: {settings.guidance}"
+            )
+        return run
+
+    def carry_out(self, run, stage):
+        folder, settings = run.stage_folder(stage), run.settings(stage)
+        if folder.done:
+            run.say(f"{stage.name}: done before")
+            return
+        total = settings.images_per_class * run.num_classes
+        with input_errors():
+            files = shards(folder.path, total, settings.batch_size)
+            make_missing(run, stage, files, total)
+        folder.finish(
+            started_from=generator_of(run, stage).name,
+            images=total,
+            images_per_class=settings.images_per_class,
+            guidance=settings.guidance,
+            solver=settings.solver,
+            steps=settings.steps,
+            seed=run.config.run.seed,
+        )
+        run.say(f"{stage.name}: {total} images, {settings.images_per_class} of a class")
+
+
+def generator_of(run, stage):
+    """Returns the stage whose network generates: the last that this one needs."""
+    return next(s for s in reversed(run.pipeline) if s.name in stage.needs)
+
+
+def shards(folder, total, batch_size):
+    """Returns a dict of path to the positions of the images in the file."""
+    size = math.ceil(_SHARD / batch_size) * batch_size
+    starts = range(0, total, size)
+    return {
+        folder / f"images-{number:05}.npz": range(start, min(start + size, total))
+        for number, start in enumerate(starts)
+    }
+
+
+def make_missing(run, stage, files, total):
+    """Generates the images of the files that are not there yet."""
+    missing = {path: places for path, places in files.items() if not path.exists()}
+    if not missing:
+        return
+    settings, seed = run.settings(stage), run.config.run.seed
+    generator = generator_of(run, stage)
+    denoiser = generator.kind.network(run, generator)
+    load_weights(denoiser.teacher, handed_on(run, generator, "teacher"))
+    began, made = time.monotonic(), 0
+    for path, places in missing.items():
+        # Of each class in turn.
+        labels = np.array(places) % run.num_classes
+        images = sample(
+            denoiser,
+            labels,
+            settings.steps,
+            settings.guidance,
+            seed,
+            solver=settings.solver,
+            batch_size=settings.batch_size,
+            first=places.start,
+        )
+        content = {"images": images, "labels": labels, "positions": np.array(places)}
+        with whole_path(path) as aside, open(aside, "wb") as file:
+            np.savez(file, seed=seed, **content)
+        made += len(places)
+        left = sum(map(len, missing.values())) - made
+        seconds = (time.monotonic() - began) / made * left
+        if left:
+            run.say(f"{stage.name}: {places.stop} of {total}, {clock(seconds)} left")
+
+
+def read_images(folder):
+    """Returns the images `[M, H, W, C]` and classes `[M]` of a finished stage."""
+    images, labels = [], []
+    for path in sorted(folder.glob("images-*.npz")):
+        with np.load(path) as content:
+            images.append(content["images"])
+            labels.append(content["labels"])
+    if not images:
+        return np.empty((0,)), np.empty((0,), "int32")
+    return np.concatenate(images), np.concatenate(labels)

@@ -1,0 +1,89 @@
+"""The kind of stage in which a diffusion model learns images and pseudo labels."""
+
+import math
+
+import keras
+
+from semivit_tf.diffusion.u_vit import UViT
+from semivit_tf.methods.denoiser import Denoiser, GrowingMomentum
+from semivit_tf.methods.ema_teacher import EMATeacher
+from semivit_tf.stages.batch_sizes import Batch
+from semivit_tf.stages.optimizers import learning_rates
+from semivit_tf.stages.training import Training, TrainingKind
+from semivit_tf.training.weight_files import save_weights
+
+_FEWEST = 4, 7  # patches on a side of small images, and of others
+_SMALL = 16  # pixels of a side of small images
+
+
+class Generator(TrainingKind):
+    """A U-ViT that learns to denoise images of the classes they were labelled with."""
+
+    def from_scratch(self, settings):
+        return True
+
+    def batches(self, settings, data):
+        return [Batch("training images", len(data.image_indices))]
+
+    def network(self, run, stage):
+        settings = run.settings(stage)
+        classes = run.num_classes + (settings.label_dropout > 0)
+        network = UViT(
+            run.data.image_size,
+            settings.patch_size or fitting_patch(run.data.image_size),
+            run.data.image_shape[-1],
+            settings.width,
+            settings.depth,
+            settings.heads,
+            num_classes=classes,
+            final_convolution=settings.final_convolution,
+        )
+        return Denoiser(
+            network, run.num_classes, settings.prediction, settings.label_dropout
+        )
+
+    def prepare(self, run, stage):
+        settings = run.settings(stage)
+        steps = settings.steps(len(run.data.image_indices), settings.batch_size)
+        run.seed_stage(stage)
+        with run.strategy.scope():
+            model = self.network(run, stage)
+            # As published, everything decays.
+            optimizer = keras.optimizers.AdamW(
+                learning_rates(settings, steps),
+                weight_decay=settings.weight_decay,
+                beta_1=settings.beta_1,
+                beta_2=settings.beta_2,
+                epsilon=1e-8,
+                global_clipnorm=settings.clip_norm,
+            )
+            run.compile(model, optimizer, settings)
+        return Training(
+            model,
+            lambda step, shard=(0, 1): run.data.labeled(
+                settings.batch_size, step, shard
+            ),
+            epochs=settings.epochs,
+            steps_per_epoch=steps,
+            images_per_step=settings.batch_size,
+            callbacks=[EMATeacher(GrowingMomentum(settings.ema_momentum))],
+        )
+
+    def initialise(self, run, stage, model):
+        pass  # from scratch
+
+    def networks(self, settings):
+        return ("student", "teacher")
+
+    def keep(self, run, stage, model, checkpoint):
+        folder = run.stage_folder(stage)
+        save_weights(model.student, folder.weights("student", checkpoint))
+        save_weights(model.teacher, folder.weights("teacher", checkpoint))
+
+
+def fitting_patch(image_size):
+    """Returns the largest patch that leaves enough of them on a side of the images."""
+    least = _FEWEST[min(image_size) > _SMALL]
+    common = math.gcd(*image_size)
+    sizes = [patch for patch in range(1, common + 1) if common % patch == 0]
+    return max((p for p in sizes if min(image_size) // p >= least), default=1)
