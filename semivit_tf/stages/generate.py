@@ -4,17 +4,20 @@ import math
 import time
 
 import numpy as np
+import tensorflow as tf
 
 from semivit_tf.config.settings import InputError
 from semivit_tf.diffusion.sampling import sample
 from semivit_tf.stages.failures import input_errors
 from semivit_tf.stages.stage import Kind
 from semivit_tf.stages.starting_weights import handed_on
+from semivit_tf.training.pictures import stacked
 from semivit_tf.training.progress import clock
 from semivit_tf.training.weight_files import load_weights
 from semivit_tf.whole_file import whole_path
 
 _SHARD = 1024  # images of a file, at least
+_SHOWN = 8  # images of a class in the picture
 
 
 class Generate(Kind):
@@ -43,6 +46,7 @@ class Generate(Kind):
         with input_errors():
             files = shards(folder.path, total, settings.batch_size)
             make_missing(run, stage, files, total)
+            draw_classes(folder.path, run.num_classes)
         folder.finish(
             started_from=generator_of(run, stage).name,
             images=total,
@@ -101,6 +105,21 @@ def make_missing(run, stage, files, total):
         seconds = (time.monotonic() - began) / made * left
         if left:
             run.say(f"{stage.name}: {places.stop} of {total}, {clock(seconds)} left")
+
+
+def draw_classes(folder, num_classes):
+    """Draws the first images of each class, a row each, in `pictures/classes.png`."""
+    images, _ = read_images(folder)
+    columns = min(len(images) // num_classes, _SHOWN)
+    if not columns:
+        return
+    rows = images[: columns * num_classes].reshape(
+        columns, num_classes, *images.shape[1:]
+    )
+    joined = np.concatenate(list(rows), axis=2)  # [K, H, columns W, C]
+    picture = stacked(joined, images.shape[2])
+    with whole_path(folder / "pictures" / "classes.png") as path:
+        path.write_bytes(tf.io.encode_png(picture).numpy())
 
 
 def read_images(folder):

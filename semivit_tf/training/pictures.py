@@ -35,14 +35,9 @@ class Pictures(keras.callbacks.Callback):
     def picture(self):
         """Returns all pictures, one below the other: uint8 array `[H, W, C]`."""
         drawn = np.asarray(self.draw(tf.constant(self.images)))
-        levels = np.rint(drawn).clip(0, 255).astype("uint8")
-        count, height, width, channels = self.images.shape
-        parts = levels.reshape(count, height, -1, width, channels)
-        times = -(-_SMALLEST_SIDE // height)
-        parts = parts.repeat(times, axis=1).repeat(times, axis=3)
-        gaps = ((0, 0), (_GAP, 0), (0, 0), (_GAP, 0), (0, 0))
-        parts = np.pad(parts, gaps, constant_values=255)
-        return parts.reshape(count * parts.shape[1], -1, channels)
+        return stacked(
+            np.rint(drawn).clip(0, 255).astype("uint8"), self.images.shape[2]
+        )
 
     def on_epoch_end(self, epoch, logs=None):
         if epoch + 1 not in self.epochs:
@@ -54,3 +49,22 @@ class Pictures(keras.callbacks.Callback):
             path.write_bytes(tf.io.encode_png(picture).numpy())
         step = int(self.model.optimizer.iterations.numpy())
         tf.summary.image("pictures", picture[None], step=step)
+
+
+def stacked(rows, width):
+    """Joins rows of images into one picture, enlarged and with gaps between them.
+
+    Args:
+        rows: uint8 array `[B, H, M W, C]`: M images side by side in each row.
+        width: Integer W.
+
+    Returns:
+        uint8 array `[H, W, C]`.
+    """
+    count, height, _, channels = rows.shape
+    parts = rows.reshape(count, height, -1, width, channels)
+    times = -(-_SMALLEST_SIDE // height)
+    parts = parts.repeat(times, axis=1).repeat(times, axis=3)
+    gaps = ((0, 0), (_GAP, 0), (0, 0), (_GAP, 0), (0, 0))
+    parts = np.pad(parts, gaps, constant_values=255)
+    return parts.reshape(count * parts.shape[1], -1, channels)

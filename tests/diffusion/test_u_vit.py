@@ -163,6 +163,46 @@ def test_classes_come_first_then_the_time_then_the_patches():
     assert without.tokens(images, times).shape == (4, 1 + 4, 16)
 
 
+def test_what_goes_in_last_comes_out_first(monkeypatch):
+    model, inputs = small_u_vit(depth=6), noised_batch()
+    returned, skipped = [], []
+    for block in model.in_blocks:
+        monkeypatch.setattr(
+            block,
+            "call",
+            lambda *args, own=block.call, **kwargs: (
+                returned.append(own(*args, **kwargs)) or returned[-1]
+            ),
+        )
+    for joint in model.joints:
+        monkeypatch.setattr(
+            joint,
+            "call",
+            lambda both, own=joint.call, **kwargs: (
+                skipped.append(both[..., model.width :]) or own(both, **kwargs)
+            ),
+        )
+    model(*inputs)
+    assert len(returned) == len(skipped) == 3
+    for before, after in zip(returned, reversed(skipped), strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert np.abs(returned[0] - returned[2]).max() > 1e-3
+
+
+def test_blocks_that_are_computed_twice_give_the_same_gradients():
+    model, inputs = small_u_vit(), noised_batch()
+    twice = small_u_vit(rematerialize=True)
+    twice.set_weights(model.get_weights())
+    gradients = []
+    for one in (model, twice):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(tf.square(one(*inputs, training=True)))
+        found = tape.gradient(loss, one.trainable_variables)
+        gradients.append([tf.convert_to_tensor(gradient) for gradient in found])
+    for one, other in zip(*gradients, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
 def test_the_last_row_of_classes_is_accepted_and_one_beyond_it_is_not():
     model, (images, times, _) = small_u_vit(), noised_batch(1)
     assert np.isfinite(model(images, times, np.array([3]))).all()

@@ -130,6 +130,19 @@ def test_each_class_gets_as_many_images_and_they_are_learned(folders):
     assert steps == {"finetune": 6, "retrain": 9}
 
 
+def test_a_picture_shows_each_class_in_a_row(folders):
+    images, labels = generated(folders[0])
+    picture = keras.utils.load_img(
+        folders[0] / "generate" / "pictures" / "classes.png", color_mode="grayscale"
+    )
+    rows = np.asarray(picture).reshape(10, 100, 3, 100)  # 96 pixels and a gap of 4
+    for label in range(10):
+        own = images[labels == label, :, :, 0]
+        for column in range(3):
+            shown = rows[label, 4::12, column, 4::12]
+            np.testing.assert_array_equal(shown, own[column])
+
+
 def test_images_are_those_of_the_average_and_of_their_positions(folders):
     done = json.loads((folders[0] / "generate" / "DONE").read_text())
     assert done["images"] == 30 and done["guidance"] == 0.4 and done["seed"] == 0
