@@ -37,9 +37,9 @@ class PseudoLabel(Kind):
             run.say(f"{stage.name}: done before")
             return
         kept, indices = answering(run, stage), run.data.image_indices
-        batches = run.data.as_evaluated(indices)
-        _, probabilities = predict_with(run, batches)(kept)
-        classes = probabilities.argmax(axis=1)
+        predict = predict_with(run.classifier(), run)
+        _, scores = predict(kept, run.data.as_evaluated(indices))
+        classes = scores.sum(axis=1).argmax(axis=1)
         with open_whole(folder.path / FILE) as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(("index", "label"))
