@@ -77,10 +77,10 @@ def timed_sums_of_step(model, batch):
 
 
 def marked(row):
-    """Marks a row of two streams: each block's output is used three times."""
-    two_streams = row.name in ("Semiformer", "TwoStreamClassifier")
+    """Marks a row whose network uses what a block returns three times."""
+    thrice = row.name in ("Semiformer", "TwoStreamClassifier", "Denoiser")
     known = pytest.mark.xfail(strict=True, reason="said in docs/running.md")
-    return pytest.param(row, id=row.name, marks=[known] * two_streams)
+    return pytest.param(row, id=row.name, marks=[known] * thrice)
 
 
 @pytest.mark.parametrize("row", map(marked, METHODS))
