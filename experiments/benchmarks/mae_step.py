@@ -22,6 +22,7 @@ from turns import (
     product_operations,
     random_images,
     share_of_products,
+    steps_of_fit,
 )
 
 RESULT = ROOT / "experiments" / "results" / "mae_step.json"
@@ -70,25 +71,12 @@ def create_ours(precision, mask_ratio):
 def our_steps(precision, xla, mask_ratio):
     """Returns a function that takes a number of steps."""
     model = create_ours(precision, mask_ratio)
-    import tensorflow as tf
-
     from semivit_tf.training.optimizers import layer_wise_adamw
 
     optimizer = layer_wise_adamw(model, 1.5e-4, beta_2=0.95, undecayed=())
     model.compile(optimizer, jit_compile=xla)
     model.optimizer.build(model.trainable_variables)
-    model.make_train_function()
-    # The step of `fit`, on one iterator: to end one takes tf.data seconds.
-    iterator = iter(
-        tf.data.Dataset.from_tensors(random_images(BATCH, IMAGE, IMAGE, 3)).repeat()
-    )
-
-    def take(steps):
-        for _ in range(steps):
-            logs = model.train_function(iterator)
-        return float(logs["loss"])
-
-    return take
+    return steps_of_fit(model, random_images(BATCH, IMAGE, IMAGE, 3))
 
 
 def our_operations(mask_ratio):

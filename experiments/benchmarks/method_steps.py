@@ -11,7 +11,14 @@ experiments/results/method_steps.json and prints the table made from it.
 import statistics
 import sys
 
-from turns import ROOT, each_machine, main, product_operations, random_images
+from turns import (
+    ROOT,
+    each_machine,
+    main,
+    product_operations,
+    random_images,
+    steps_of_fit,
+)
 
 RESULT = ROOT / "experiments" / "results" / "method_steps.json"
 SIDE, CLASSES, LABELED, UNLABELED = 28, 10, 16, 48
@@ -51,7 +58,6 @@ def create_steps(way):
     """Returns a function that takes a number of steps by one method."""
     student = create_classifier()
     import numpy as np
-    import tensorflow as tf
 
     from semivit_tf.config.semi_methods import SEMI_METHODS
     from semivit_tf.methods.ema_teacher import EMATeacher
@@ -68,20 +74,12 @@ def create_steps(way):
     model.compile(layer_wise_adamw(model, 1e-4), jit_compile=False, **options)
     model.optimizer.build(model.trainable_variables)
     EMATeacher(0.999).set_model(model)
-    model.make_train_function()
     names = ("weak", "strong", "weak2", "strong2")
     views = {name: random_images(UNLABELED, SIDE, SIDE, 1) for name in names}
     views["image"] = random_images(LABELED, SIDE, SIDE, 1)
     views["index"] = np.arange(UNLABELED)
     labels = np.random.default_rng(0).integers(0, CLASSES, LABELED)
-    iterator = iter(tf.data.Dataset.from_tensors((views, labels)).repeat())
-
-    def take(steps):
-        for _ in range(steps):
-            logs = model.train_function(iterator)
-        return float(logs["loss"])
-
-    return take
+    return steps_of_fit(model, (views, labels))
 
 
 def count_operations():

@@ -28,6 +28,7 @@ from turns import (
     product_operations,
     random_images,
     share_of_products,
+    steps_of_fit,
 )
 
 RESULT = ROOT / "experiments" / "results" / "semi_step.json"
@@ -104,8 +105,6 @@ def our_batch():
 def our_steps(precision, xla, kept):
     """Returns a function that takes a number of steps."""
     model = create_ours(precision, kept)
-    import tensorflow as tf
-
     from semivit_tf.methods.ema_teacher import EMATeacher
     from semivit_tf.training.optimizers import layer_wise_adamw
 
@@ -114,16 +113,7 @@ def our_steps(precision, xla, kept):
     )
     model.optimizer.build(model.trainable_variables)
     EMATeacher(MOMENTUM).set_model(model)
-    model.make_train_function()
-    # The step of `fit`, on one iterator: to end one takes tf.data seconds.
-    iterator = iter(tf.data.Dataset.from_tensors(our_batch()).repeat())
-
-    def take(steps):
-        for _ in range(steps):
-            logs = model.train_function(iterator)
-        return float(logs["loss"])
-
-    return take
+    return steps_of_fit(model, our_batch())
 
 
 def count_operations():

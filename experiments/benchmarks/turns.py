@@ -80,6 +80,27 @@ def work(take, images, seconds):
     }
 
 
+def steps_of_fit(model, batch):
+    """Returns a function that takes a number of steps of a compiled method, as `fit`.
+
+    Args:
+        model: A method, with all that its step needs.
+        batch: What the step gets, each time.
+    """
+    import tensorflow as tf
+
+    model.make_train_function()
+    # On one iterator: to end one takes tf.data seconds.
+    iterator = iter(tf.data.Dataset.from_tensors(batch).repeat())
+
+    def take(steps):
+        for _ in range(steps):
+            logs = model.train_function(iterator)
+        return float(logs["loss"])
+
+    return take
+
+
 def operations_per_second(multiply):
     """Returns how fast a package multiplies large matrices.
 
