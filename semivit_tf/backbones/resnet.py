@@ -33,7 +33,12 @@ class ResidualNetwork(PixelBackbone):
     `image_size` are accepted.
     """
 
-    arguments = ("depths", "widths")
+    arguments = ("depths", "widths", "stem_width")
+
+    def __init__(self, image_size, depths, widths, stem_width, *pixels, **kwargs):
+        super().__init__(image_size, 1, *pixels, **kwargs)
+        self.depths, self.widths = check_stages(depths, widths)
+        self.stem_width = stem_width
 
     def _blocks(self, make):
         """Makes all blocks.
@@ -119,7 +124,7 @@ class ResNet(ResidualNetwork):
         He et al., Deep Residual Learning for Image Recognition, 2016.
     """
 
-    arguments = (*ResidualNetwork.arguments, "stem_width", "stem_stride")
+    arguments = (*ResidualNetwork.arguments, "stem_stride")
 
     def __init__(
         self,
@@ -137,12 +142,8 @@ class ResNet(ResidualNetwork):
         **kwargs,
     ):
         kwargs.setdefault("name", "resnet")
-        depths, widths = check_stages(depths, widths)
         pixels = channels, pixel_mean, pixel_std, drop_path, synchronized
-        super().__init__(image_size, 1, *pixels, **kwargs)
-        self.depths = depths
-        self.widths = widths
-        self.stem_width = stem_width
+        super().__init__(image_size, depths, widths, stem_width, *pixels, **kwargs)
         self.stem_stride = stem_stride
         self.stem = ConvStem(
             stem_width,
@@ -178,7 +179,7 @@ class WideResNet(ResidualNetwork):
         Zagoruyko and Komodakis, Wide Residual Networks, 2016.
     """
 
-    arguments = (*ResidualNetwork.arguments, "stem_width", "negative_slope")
+    arguments = (*ResidualNetwork.arguments, "negative_slope")
 
     def __init__(
         self,
@@ -196,12 +197,8 @@ class WideResNet(ResidualNetwork):
         **kwargs,
     ):
         kwargs.setdefault("name", "wide_resnet")
-        depths, widths = check_stages(depths, widths)
         pixels = channels, pixel_mean, pixel_std, drop_path, synchronized
-        super().__init__(image_size, 1, *pixels, **kwargs)
-        self.depths = depths
-        self.widths = widths
-        self.stem_width = stem_width
+        super().__init__(image_size, depths, widths, stem_width, *pixels, **kwargs)
         self.negative_slope = negative_slope
         self.stem = CenteredConv2D(stem_width, 3, name="stem", dtype=self.dtype_policy)
         self.blocks = self._blocks(self._block)

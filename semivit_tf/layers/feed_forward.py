@@ -14,6 +14,8 @@ class FeedForward(keras.layers.Layer):
         kernel_initializer: Keras initializer or its config.
     """
 
+    halves = 1  # of the first layer's channels, each of the hidden width
+
     def __init__(self, hidden_width, *, kernel_initializer="glorot_uniform", **kwargs):
         super().__init__(**kwargs)
         self.hidden_width = hidden_width
@@ -21,7 +23,7 @@ class FeedForward(keras.layers.Layer):
 
     def build(self, input_shape):
         self.expand = keras.layers.Dense(
-            self.hidden_width,
+            self.halves * self.hidden_width,
             kernel_initializer=self.kernel_initializer.clone(),
             dtype=self.dtype_policy,
             name="expand",

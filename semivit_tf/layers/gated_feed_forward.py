@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from semivit_tf.layers.feed_forward import FeedForward
+
 
 def gated_width(hidden_width):
     """Returns the hidden width that costs as much as an ungated one: 2/3, in eights."""
@@ -10,7 +12,7 @@ def gated_width(hidden_width):
 
 
 @keras.saving.register_keras_serializable(package="semivit_tf")
-class GatedFeedForward(keras.layers.Layer):
+class GatedFeedForward(FeedForward):
     """A dense layer whose first half, through a SiLU, multiplies its second; a dense.
 
     Args:
@@ -21,37 +23,8 @@ class GatedFeedForward(keras.layers.Layer):
         Shazeer, GLU Variants Improve Transformer, 2020.
     """
 
-    def __init__(self, hidden_width, *, kernel_initializer="glorot_uniform", **kwargs):
-        super().__init__(**kwargs)
-        self.hidden_width = hidden_width
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+    halves = 2
 
-    def build(self, input_shape):
-        self.expand = keras.layers.Dense(
-            2 * self.hidden_width,
-            kernel_initializer=self.kernel_initializer.clone(),
-            dtype=self.dtype_policy,
-            name="expand",
-        )
-        self.contract = keras.layers.Dense(
-            input_shape[-1],
-            kernel_initializer=self.kernel_initializer.clone(),
-            dtype=self.dtype_policy,
-            name="contract",
-        )
-        self.expand.build(input_shape)
-        self.contract.build((*input_shape[:-1], self.hidden_width))
-
-    def call(self, tokens):
+    def call(self, tokens, training=False):
         gate, value = ops.split(self.expand(tokens), 2, axis=-1)
         return self.contract(ops.silu(gate) * value)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "hidden_width": self.hidden_width,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-        }
