@@ -43,10 +43,3 @@ def pseudo_label_table(labels, probabilities, class_names, thresholds=THRESHOLDS
             }
         )
     return rows
-
-
-def effective_classes(counts):
-    """Returns how many equally frequent classes would be as uneven as these counts."""
-    shares = np.asarray(counts, "float64") / np.sum(counts)
-    shares = shares[shares > 0]
-    return float(np.exp(-np.sum(shares * np.log(shares))))

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from semivit_tf.evaluation.pseudo_labels import effective_classes
+from semivit_tf.methods.effective_classes import EffectiveClasses
 from semivit_tf.methods.ema_teacher import EMATeacher
 from semivit_tf.methods.gating import reason_for_all_rows
 from semivit_tf.methods.mixings import MIXINGS
@@ -154,14 +154,15 @@ class SemiFinetune(TrainingKind):
         if chosen.selection is None or run.num_classes < 2:
             return []
         labels = run.data.parts.train.labels[run.data.split.labeled]
-        classes = effective_classes(np.bincount(labels))
+        spread = EffectiveClasses(run.num_classes)
+        spread.update_state(np.bincount(labels, minlength=run.num_classes))
         advice = f"more epochs of stage 2 or --{chosen.flag('unlabeled_ramp')}=0.4"
         if chosen.threshold is not None:
             advice = f"a higher --{chosen.flag('threshold')}, {advice}"
         stop = settings.stop_on_collapse
         if not run.is_chief and not stop:
             return []
-        return [CollapseAlarm(stage.name, images, classes, advice, stop)]
+        return [CollapseAlarm(stage.name, images, float(spread.result()), advice, stop)]
 
     def method(self, run, stage, network):
         return semi_method(run.method_settings(stage), network, 1, *_images(run))

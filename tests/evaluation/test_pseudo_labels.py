@@ -1,8 +1,6 @@
-"""The table of pseudo labels by threshold, and how even classes are, by hand."""
+"""The table of pseudo labels by threshold, by hand."""
 
-import numpy as np
-
-from semivit_tf.evaluation.pseudo_labels import effective_classes, pseudo_label_table
+from semivit_tf.evaluation.pseudo_labels import pseudo_label_table
 
 PROBABILITIES = [[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.55, 0.45]]
 LABELS = [0, 1, 1, 0]
@@ -22,9 +20,3 @@ def test_what_counts_and_is_right_by_threshold_and_class():
     assert (rows[1]["coverage"], rows[1]["precision"]) == (0.75, 2 / 3)
     assert [c["images"] for c in rows[1]["classes"]] == [2, 1]
     assert (rows[2]["coverage"], rows[2]["precision"]) == (0.0, None)
-
-
-def test_effective_classes():
-    assert effective_classes([3, 3, 3, 3]) == 4.0
-    np.testing.assert_allclose(effective_classes([7, 0]), 1.0)
-    np.testing.assert_allclose(effective_classes([2, 1, 1]), 2 * np.sqrt(2))
