@@ -9,7 +9,8 @@ and stage 3, by networks of one and of two streams. Thresholds and weights are c
 validation images of a seed that is not compared, in a third of the steps. Finished runs
 are kept, so the command can be stopped and repeated. Writes
 experiments/results/method_family.json after each run, and prints the tables made from
-it. All of it takes about eight hours of one processor.
+it. All of it is meant to take some eight hours of one
+processor; it has not been run to its end.
 """
 
 import argparse

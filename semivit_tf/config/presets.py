@@ -2,6 +2,7 @@
 
 PUBLISHED = "published"  # derives nothing
 
+# What the generator has here is a first guess; nothing was measured.
 UPDATES = {
     "quick": {"pretrain": 400, "finetune": 150, "semi": 400, "generator": 1000},
     "balanced": {"pretrain": 1500, "finetune": 300, "semi": 1600, "generator": 3000},

@@ -1,8 +1,8 @@
 """What is done where nothing is said: a budget of updates, and rates that fit it.
 
 Published settings are made for a million images. The rules here are for the images and
-labels at hand; each was chosen on validation images of the data sets in
-`experiments/derived_settings.py`.
+labels at hand. `experiments/derived_settings.py` compares them with settings made by
+hand.
 """
 
 import dataclasses
