@@ -32,6 +32,7 @@ def sharpened(model):
 
 @pytest.fixture(scope="module")
 def model():
+    keras.utils.set_random_seed(3)  # of these weights both heads see several classes
     model = sharpened(TwoStreamClassifier(small_semiformer(), 3, label_smoothing=0.1))
     model.compile(keras.optimizers.SGD(0.0), jit_compile=False)
     return model
@@ -79,8 +80,9 @@ def test_smoothed_labels_have_the_loss_of_the_formula(classes):
 
 def test_validation_tells_both_accuracies_and_that_of_the_sum(model):
     images, labels = labeled(40)
-    found = model.evaluate(images, labels, batch_size=16, verbose=0, return_dict=True)
     scores = model.scores(images).numpy()
+    labels[:20] = scores[:20, 0].argmax(axis=-1)  # so one head is right more often
+    found = model.evaluate(images, labels, batch_size=16, verbose=0, return_dict=True)
     right = (scores.argmax(axis=-1) == labels[:, None]).mean(axis=0)
     logits = scores.sum(1).astype("float64")
     expected = {
