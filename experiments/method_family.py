@@ -6,16 +6,15 @@ Runs the flagfiles experiments/fashion_mnist_METHOD.flags, two at a time, each o
 processor. Three questions: (A) 500 labels, from stages 1 and 2 that all methods of a
 seed share; (B) 100 labels, the best five of these; (C) 500 labels from scratch: stage 2
 and stage 3, by networks of one and of two streams. Thresholds and weights are chosen on
-validation images of a seed that is not compared, in a third of the steps. Finished runs
-are kept, so the command can be stopped and repeated. Writes
-experiments/results/method_family.json after each run, and prints the tables made from
-it. All of it is meant to take some eight hours of one
-processor; it has not been run to its end.
+validation images of a seed that is not compared, in a third of the steps. Each run is
+kept in experiments/results/method_family.json as soon as it ends, seed by seed; the
+command can be stopped and repeated, and needs no folders of runs that it has counted.
+Prints the tables made from the JSON. All of it is meant to take some eight hours of one
+processor.
 """
 
 import argparse
 import concurrent.futures
-import itertools
 import json
 import os
 import pathlib
@@ -23,6 +22,7 @@ import queue
 import statistics
 import subprocess
 import sys
+import threading
 
 from campaign import RESULTS, ROOT, read_evaluation, read_versions, spread, write_json
 
@@ -174,87 +174,117 @@ def slug(title):
     return "".join(c if c.isalnum() or c == "+" else "_" for c in title.lower())
 
 
-def chosen_flags(runs, titles, labels, start):
-    """Returns, for each title, the flags that do best on validation images."""
+def choices_of(titles, labels, start):
+    """Returns, by folder name, what is compared to choose the flags of each title."""
     held_out = ["--validation_per_class=20", "--semi_steps_per_epoch=100"]
-    wanted, names = {}, {}
-    for title, (method, flags, choices) in titles.items():
-        if len(choices) == 1:
-            continue
-        for number, choice in enumerate(choices):
-            names[title, choice] = f"choose_{labels}_{slug(title)}_{number}"
-            given = [*flags, choice, *held_out]
-            run = stage_3(method, CHOOSING, labels, start, *given)
-            wanted[names[title, choice]] = run
-    runs.all(wanted)
-
-    def accuracy(title, choice):
-        folder = runs.folder / names[title, choice]
-        table = folder / "semi_finetune/metrics.jsonl"
-        last = json.loads(table.read_text().splitlines()[-1])
-        return last[f"val_{answers(title)}_accuracy"]
-
     return {
-        title: max(choices, key=lambda one, title=title: accuracy(title, one))
+        f"choose_{labels}_{slug(title)}_{number}": (
+            title,
+            choice,
+            stage_3(method, CHOOSING, labels, start, *flags, choice, *held_out),
+        )
+        for title, (method, flags, choices) in titles.items()
+        for number, choice in enumerate(choices)
         if len(choices) > 1
-        else choices[0]
-        for title, (*_, choices) in titles.items()
     }
 
 
-def measured(runs, titles, labels, starts, chosen):
-    """Runs all titles with all seeds; returns what they reached."""
-    wanted = {}
-    for seed, (title, (method, flags, _)) in itertools.product(SEEDS, titles.items()):
-        given = [*flags, *([chosen[title]] if chosen[title] else [])]
-        name = f"seed{seed}_{labels}_{slug(title)}"
-        wanted[name] = stage_3(method, seed, labels, starts.get(seed), *given)
-    folders = runs.all(wanted)
-    rows = {}
-    for seed, title in itertools.product(SEEDS, titles):
-        folder = folders[f"seed{seed}_{labels}_{slug(title)}"]
-        found = read_evaluation(folder)[f"semi_finetune {answers(title)}"]
-        lines = (folder / "semi_finetune/metrics.jsonl").read_text().splitlines()
-        last = json.loads(lines[-1])
-        rows.setdefault(title, {})[str(seed)] = {
-            "accuracy": found["accuracy"],
-            "kept": last.get("kept"),
-            "precision": last.get("pseudo_label_precision"),
-            "processor_seconds": json.loads((folder / "seconds.json").read_text()),
-        }
-    return rows
+def last_metrics(folder):
+    """Returns what stage 3 measured in its last epoch."""
+    lines = (folder / "semi_finetune/metrics.jsonl").read_text().splitlines()
+    return json.loads(lines[-1])
+
+
+def measured_run(folder, title):
+    """Returns what a run reached."""
+    found = read_evaluation(folder)[f"semi_finetune {answers(title)}"]
+    last = last_metrics(folder)
+    return {
+        "accuracy": found["accuracy"],
+        "kept": last.get("kept"),
+        "precision": last.get("pseudo_label_precision"),
+        "processor_seconds": json.loads((folder / "seconds.json").read_text()),
+    }
+
+
+class Results:
+    """What is known already, written down after each run."""
+
+    def __init__(self):
+        self.content = {"questions": {}}
+        if RESULT.exists():
+            self.content = json.loads(RESULT.read_text())
+        self.content["command"] = "python experiments/method_family.py"
+        self.lock = threading.Lock()
+
+    def rows(self, question, kind, labels):
+        """Returns the dict of `"chosen"` or `"methods"` of a question."""
+        known = self.content["questions"].setdefault(question, {"labels": labels})
+        return known.setdefault(kind, {})
+
+    def keep(self, folder, rows, title, key, value):
+        """Keeps what a run has found."""
+        with self.lock:
+            rows.setdefault(title, {})[key] = value
+            self.content["versions"] = read_versions(folder)
+            write_json(RESULT, self.content)
+
+
+def answer(runs, results, question, labels, titles, pretrained):
+    """Chooses flags for all titles, and measures each with all seeds."""
+
+    def starts(seed, *flags):
+        if not pretrained:
+            return None
+        return shared_starts(runs, [seed], labels, *flags)[seed]
+
+    chosen = results.rows(question, "chosen", labels)
+    tried = results.rows(question, "tried", labels)
+    for title, (*_, choices) in titles.items():
+        if len(choices) == 1:
+            chosen[title] = choices[0]
+    unknown = {title: row for title, row in titles.items() if title not in chosen}
+    if unknown:
+        start = starts(CHOOSING, "--validation_per_class=20")
+        compared = choices_of(unknown, labels, start)
+
+        def try_out(name):
+            title, choice, flags = compared[name]
+            if choice in tried.get(title, {}):
+                return
+            folder = runs.one(name, flags)
+            accuracy = last_metrics(folder)[f"val_{answers(title)}_accuracy"]
+            results.keep(folder, tried, title, choice, accuracy)
+
+        list(runs.pool.map(try_out, compared))
+        for title, (*_, choices) in unknown.items():
+            chosen[title] = max(choices, key=tried[title].get)
+    methods = results.rows(question, "methods", labels)
+    for seed in SEEDS:
+        left = [title for title in titles if str(seed) not in methods.get(title, {})]
+        start = starts(seed) if left else None
+
+        def measure_one(title, seed=seed, start=start):
+            method, flags, _ = titles[title]
+            given = [*flags, *([chosen[title]] if chosen[title] else [])]
+            name = f"seed{seed}_{labels}_{slug(title)}"
+            folder = runs.one(name, stage_3(method, seed, labels, start, *given))
+            found = measured_run(folder, title)
+            results.keep(folder, methods, title, str(seed), found)
+
+        list(runs.pool.map(measure_one, left))
 
 
 def measure(folder, questions):
     """Answers the questions asked, keeping what was answered before."""
-    runs = Runs(folder)
-    result = json.loads(RESULT.read_text()) if RESULT.exists() else {"questions": {}}
-    result["command"] = "python experiments/method_family.py"
-
-    def keep(question, labels, titles, starts, choosing_start):
-        chosen = chosen_flags(runs, titles, labels, choosing_start)
-        rows = measured(runs, titles, labels, starts, chosen)
-        result["questions"][question] = {
-            "labels": labels,
-            "chosen": chosen,
-            "methods": rows,
-        }
-        result["versions"] = read_versions(next(folder.glob("seed*")))
-        write_json(RESULT, result)
-
-    held_out = "--validation_per_class=20"
-    for question, labels in (("A", 500), ("B", 100)):
+    runs, results = Runs(folder), Results()
+    for question, labels in (("A", 500), ("B", 100), ("C", 500)):
         if question not in questions:
             continue
-        titles = PRETRAINED
+        titles = FROM_SCRATCH if question == "C" else PRETRAINED
         if question == "B":
-            titles = {title: PRETRAINED[title] for title in best(result)}
-        starts = shared_starts(runs, SEEDS, labels)
-        choosing = shared_starts(runs, [CHOOSING], labels, held_out)[CHOOSING]
-        keep(question, labels, titles, starts, choosing)
-    if "C" in questions:
-        keep("C", 500, FROM_SCRATCH, {}, None)
-    return result
+            titles = {title: PRETRAINED[title] for title in best(results.content)}
+        answer(runs, results, question, labels, titles, question != "C")
 
 
 def best(result):
@@ -291,6 +321,7 @@ def table(result):
             differences = [
                 row["accuracy"] - reference[seed]["accuracy"]
                 for seed, row in seeds.items()
+                if seed in reference
             ]
             chosen = found["chosen"][name].removeprefix("--semi_")
             seconds = statistics.mean(r["processor_seconds"] for r in seeds.values())
@@ -298,7 +329,7 @@ def table(result):
                 name,
                 f"`{chosen}`" if chosen else "-",
                 spread([row["accuracy"] for row in seeds.values()]),
-                spread(differences),
+                spread(differences) if differences else "-",
                 mean_of(seeds, "kept"),
                 mean_of(seeds, "precision"),
                 f"{seconds:.0f}",
