@@ -12,6 +12,7 @@ kept, under their names.
 
 import argparse
 import json
+import math
 import os
 import pathlib
 import resource
@@ -136,16 +137,32 @@ PRODUCTS = {"ours": our_product, "torch": torch_product}
 
 
 def product_operations(graph):
-    """Counts the floating point operations of the matrix products of a graph."""
+    """Counts the floating point operations of the matrix products of a graph.
+
+    Convolutions count, too.
+    """
     count = 0
     for operation in graph.get_operations():
-        if operation.type == "Einsum":
-            raise NotImplementedError("an einsum is not counted")
+        if operation.type in ("Einsum", "DepthwiseConv2dNative"):
+            raise NotImplementedError(f"{operation.type} is not counted")
         if operation.type in ("MatMul", "BatchMatMulV2"):
             flag = "transpose_a" if operation.type == "MatMul" else "adj_x"
             summed = operation.inputs[0].shape[-2 if operation.get_attr(flag) else -1]
             count += 2 * operation.outputs[0].shape.num_elements() * summed
+        if operation.type in _CONVOLUTIONS:
+            answer, kernel = _CONVOLUTIONS[operation.type](operation)
+            *sides, channels, _ = kernel.shape
+            products = answer.shape.num_elements() * channels * math.prod(sides)
+            count += 2 * products
     return count
+
+
+# Of each, the tensor with the shape of its answers, and the one with its kernel's.
+_CONVOLUTIONS = {
+    "Conv2D": lambda one: (one.outputs[0], one.inputs[1]),
+    "Conv2DBackpropInput": lambda one: (one.inputs[2], one.inputs[1]),
+    "Conv2DBackpropFilter": lambda one: (one.inputs[2], one.outputs[0]),
+}
 
 
 # === Processes ===
