@@ -186,6 +186,23 @@ class RunConfig(Settings):
         identity=False,
     )
 
+    abstain_precision: float | None = setting(
+        None,
+        "Serve abstain: whether an answer is not sure enough for this share of those "
+        "that are to be right; the confidence is chosen on validation images.",
+        low=0.5,
+        high=0.9999,
+        identity=False,
+    )
+    coverage: float | None = setting(
+        None,
+        "Serve class_set: classes of which one is right for this share of images; by "
+        "validation images.",
+        low=0.5,
+        high=0.9999,
+        identity=False,
+    )
+
     def pipeline_stages(self):
         """Returns the names of all stages of the pipeline, in order."""
         return PIPELINE_STAGES[self.pipeline]

@@ -4,11 +4,11 @@ Logits are divided by a temperature before the softmax. It is the one that makes
 labels of held-out images likeliest, and it never changes which class is likeliest. The
 likelihood is convex in the inverse temperature, so there is one minimum to find.
 
-A class whose answers need another temperature than all others may have its own. What is
-enough for that follows from the images: the logarithm of a temperature that was fitted
-on images with m wrong answers among them is off by about 0.7 / sqrt(m). So a temperature
-is taken only where it differs from the one without it by more than that chance, by the
-likelihood-ratio test: a common one from 1, and one of a class from the common one.
+A class whose answers need another temperature than all others may have its own. How
+many images are enough for that depends on them: the logarithm of a temperature is off
+by about 0.7 / sqrt(m) where m answers are wrong. So a temperature is taken only where
+the likelihood-ratio test shows that it is needed: a common one instead of 1, and that
+of a class instead of the common one.
 
 Reference:
     Guo et al., On Calibration of Modern Neural Networks, 2017.
@@ -44,8 +44,8 @@ def reliability(labels, probabilities, bins=BINS):
 
     Returns:
         Dict of `bins`, a list of dicts of the mean `confidence`, the `accuracy` and the
-        number of `images` of each interval that has any; `ece`, the expected calibration
-        error: the mean distance of the two over all images; and `brier`.
+        number of `images` of each interval that has any; `ece`, the expected
+        calibration error: the mean distance of the two over all images; and `brier`.
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities, "float64")
     confidence = probabilities.max(axis=1)

@@ -1,9 +1,10 @@
-"""Conformal sets: the classes of an image, one of which is right as often as asked for.
+"""Conformal sets: classes of an image, of which one is right as often as asked for.
 
-Split conformal prediction. The score of a held-out image is one minus the probability of
-its class. A set holds all classes whose score is not above the `ceil((n + 1) coverage)`-th
-smallest of the n scores. For images that are drawn like those n, the class is in the set
-with a probability from `coverage` to `coverage + 1 / (n + 1)`, whatever the network.
+Split conformal prediction. The score of a held-out image is one minus the probability
+of its class. A set holds all classes whose score is not above the
+`ceil((n + 1) coverage)`-th smallest of the n scores. For images that are drawn like
+those n, the class is in the set with a probability from `coverage` to
+`coverage + 1 / (n + 1)`, whatever the network.
 
 Sets by this score are the smallest on average. Some are empty: no class is as probable
 as it should be.

@@ -1,5 +1,6 @@
 """Writing a trained model as the folder that TF Serving watches."""
 
+import dataclasses
 import json
 import pathlib
 import tempfile
@@ -8,6 +9,7 @@ import tensorflow as tf
 
 from semivit_tf.augment.image_header import MAX_PIXELS
 from semivit_tf.contracts import StudentAndTeacher
+from semivit_tf.export.calibration import Calibration
 from semivit_tf.export.signatures import ServedClassifier
 from semivit_tf.export.warmup import write_warmup_requests
 from semivit_tf.one_line import check_names
@@ -25,14 +27,14 @@ def export_saved_model(
     central_share=1.0,
     max_pixels=MAX_PIXELS,
     tolerate_bad_images=False,
+    calibration=None,
     overwrite=False,
 ):
     """Writes `<directory>/<version>/` for TF Serving, whole or not at all.
 
     Signatures: `serving_default` (float pixels in [0, 255]), `serving_uint8` (the same
     as bytes), `serving_bytes` (contents of image files). Images of another size are cut
-    and resized in the graph. Class names and preprocessing lie in `assets/`, warm-up
-    requests in `assets.extra/`.
+    and resized in the graph. Class names, preprocessing, warm-up requests lie beside.
 
     Args:
         model: A method with a teacher, a `Classifier`, or any built model from images
@@ -49,6 +51,7 @@ def export_saved_model(
             request. If True, each answer has `valid` `[B]`, and an image that cannot be
             answered has False there, uniform probabilities and the class -1: a file
             that cannot be decoded, or pixels that are not finite.
+        calibration: Optional `Calibration`, and what it adds to answers.
         overwrite: Bool. Whether a version that exists may be replaced; a server that
             has loaded it would not notice.
 
@@ -60,12 +63,13 @@ def export_saved_model(
     network, served_weights = _network(model, weights)
     shape = tuple(network.image_shape)
     class_names = _class_names(network, shape, class_names)
-    loading = central_share, max_pixels, tolerate_bad_images
+    calibration = calibration or Calibration()
+    calibration.check(len(class_names))
+    loading = central_share, max_pixels, tolerate_bad_images, calibration
     served = ServedClassifier(network, shape, class_names, top_k, *loading)
+    described = _described(shape, served_weights, *loading)
     with tempfile.TemporaryDirectory() as assets, whole_folder(target) as folder:
-        written = _write_assets(
-            pathlib.Path(assets), class_names, shape, served_weights, central_share
-        )
+        written = _write_assets(pathlib.Path(assets), class_names, described)
         served.assets = [tf.saved_model.Asset(str(path)) for path in written]
         tf.saved_model.save(served, str(folder), signatures=served.signatures())
         (folder / "assets.extra").mkdir()
@@ -110,16 +114,23 @@ def _class_names(network, shape, names):
     return names
 
 
-def _write_assets(folder, class_names, shape, weights, central_share):
-    names = folder / "class_names.txt"
-    names.write_text("".join(f"{name}\n" for name in class_names), encoding="utf-8")
-    preprocessing = folder / "preprocessing.json"
-    described = {
+def _described(shape, weights, central_share, max_pixels, tolerant, calibration):
+    """Returns what `preprocessing.json` says."""
+    return {
         "image_shape": shape,
         "pixels": "0 to 255, not normalised: the model does that itself",
         "other_sizes": "central box of this aspect, bicubic, antialiased",
         "central_share": central_share,
+        "max_pixels": max_pixels,
+        "tolerates_bad_images": tolerant,
         "weights": weights,
+        **dataclasses.asdict(calibration),
     }
+
+
+def _write_assets(folder, class_names, described):
+    names = folder / "class_names.txt"
+    names.write_text("".join(f"{name}\n" for name in class_names), encoding="utf-8")
+    preprocessing = folder / "preprocessing.json"
     preprocessing.write_text(json.dumps(described, indent=2), encoding="utf-8")
     return names, preprocessing

@@ -6,6 +6,7 @@ from semivit_tf.augment.central_view import central_view
 from semivit_tf.augment.decoding import decode
 from semivit_tf.augment.grey import to_grey
 from semivit_tf.augment.image_header import MAX_PIXELS
+from semivit_tf.export.calibration import Calibration
 from semivit_tf.export.loading import load_all, load_readable
 
 
@@ -22,6 +23,7 @@ class ServedClassifier(tf.Module):
         max_pixels: Integer. An image file of more pixels is an error of its request.
         tolerate_bad_images: Bool. Whether an image that cannot be answered gets
             `valid` False and neutral answers, instead of failing the request.
+        calibration: Optional `Calibration`.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class ServedClassifier(tf.Module):
         central_share=1.0,
         max_pixels=MAX_PIXELS,
         tolerate_bad_images=False,
+        calibration=None,
     ):
         super().__init__(name="served_classifier")
         self._network = network
@@ -43,11 +46,12 @@ class ServedClassifier(tf.Module):
         self._max_pixels = max_pixels
         self._top_k = min(top_k, len(class_names))
         self._tolerant = tolerate_bad_images
+        self._calibration = calibration or Calibration()
 
     def answers(self, images):
         """Returns what is served for images `[B, H, W, C]` in [0, 255]."""
         logits = tf.cast(self._network(images, training=False), tf.float32)
-        probabilities = tf.nn.softmax(logits)
+        probabilities = self._calibration.probabilities(logits)
         top, classes = tf.math.top_k(probabilities, self._top_k)
         names = tf.gather(self._names, classes)
         return {
@@ -57,6 +61,7 @@ class ServedClassifier(tf.Module):
             "top_probabilities": top,
             "top_class_indices": classes,
             "top_class_names": names,
+            **self._calibration.outputs(probabilities),
         }
 
     def fitted(self, images):
@@ -102,12 +107,14 @@ class ServedClassifier(tf.Module):
     def neutral_where_bad(self, answers, valid):
         """Adds `valid` `[B]` to answers, and takes back those of images that are not.
 
-        Their probabilities are uniform, their classes -1 and without a name.
+        Their probabilities are uniform, their classes -1 and without a name, their sets
+        of classes empty, and from all of them the model abstains.
         """
         neutral = {
             tf.float32: 1.0 / len(self._names),
             tf.int32: -1,
             tf.string: "",
+            tf.bool: False,
         }
         given = {
             name: tf.where(
@@ -117,6 +124,8 @@ class ServedClassifier(tf.Module):
             )
             for name, answer in answers.items()
         }
+        if "abstain" in given:
+            given["abstain"] |= ~valid
         return {**given, "valid": valid}
 
     def signatures(self):

@@ -1,13 +1,12 @@
 """The kind of stage that tests classifiers on images that nothing was chosen by."""
 
-import numpy as np
-import tensorflow as tf
-
 from semivit_tf.evaluation.comparison import compare_predictions, verdict
 from semivit_tf.evaluation.metrics import evaluate_probabilities
 from semivit_tf.evaluation.pseudo_labels import pseudo_label_table
 from semivit_tf.evaluation.tables import results_table
+from semivit_tf.stages import calibration
 from semivit_tf.stages.export import served_weights
+from semivit_tf.stages.held_out import held_out, predict_with, probabilities_of
 from semivit_tf.stages.result_file import (
     DamagedResultError,
     read_result,
@@ -39,15 +38,6 @@ class Evaluate(Kind):
 
     def carry_out(self, run, stage):
         run.say("\n" + describe(evaluate(run, stage)) + "\n")
-
-
-def held_out(run):
-    """Returns the name and batches of the images to report on, or two Nones."""
-    for part in ("test", "validation"):
-        batches = getattr(run.data, part)()
-        if batches is not None:
-            return part, batches
-    return None, None
 
 
 def weights_there(run, stage):
@@ -86,37 +76,18 @@ def continued(run, trained):
     return kept_by(run, source, "student")
 
 
-def predict_with(network, run):
-    """Returns a function from `Kept` weights and batches to labels and scores."""
-
-    @tf.function
-    def scores_of(images):
-        return network.scores(images, training=False)
-
-    def predict(kept, batches):
-        kept.load(run, network)
-        pairs = [(labels, scores_of(images)) for images, labels in batches]
-        return tuple(np.concatenate(part) for part in zip(*pairs, strict=True))
-
-    return predict
-
-
-def probabilities_of(scores):
-    """Returns the probabilities `[N, K]` of the sum of all streams."""
-    return tf.nn.softmax(scores.sum(axis=1)).numpy()
-
-
 def evaluate(run, stage):
     """Tests all weights that are there; writes and returns `evaluation.json`.
 
-    What was measured before stays as long as it is of the same files.
+    What was measured before stays as long as it is of the same files, and the same is
+    asked of the answers.
     """
     there = weights_there(run, stage)
     before = _read(run) or {"results": []}
     content = {**before, "results": [dict(row) for row in before["results"]]}
-    if not there or [_origin(row) for row in before["results"]] != [
-        (kept.names, kept.digest(run)) for kept in there
-    ]:
+    origins = [(kept.names, kept.digest(run)) for kept in there]
+    same = before.get("asked") == calibration.promises(run)
+    if not there or [_origin(row) for row in before["results"]] != origins or not same:
         content = measured(run, stage, there)
     served = served_weights(run, stage)
     for row, kept in zip(content["results"], there, strict=False):
@@ -142,7 +113,7 @@ def _origin(row):
 def measured(run, stage, there):
     """Returns the evaluation of a list of `Kept` weights."""
     part, batches = held_out(run)
-    content = {"part": part, "results": []}
+    content = {"part": part, "asked": calibration.promises(run), "results": []}
     if part is None:
         return content
     network, names, predicted = run.classifier(), run.data.class_names, {}
@@ -155,10 +126,14 @@ def measured(run, stage, there):
         row |= evaluate_probabilities(labels, probabilities, names)
         if network.streams:
             row["streams"] = of_streams(network.streams, labels, scores)
-        if validation is not None and kept.stage and kept.stage.kind.labels_images:
-            known, scores = predict(kept, validation)
-            table = pseudo_label_table(known, probabilities_of(scores), names)
+        known = None if validation is None else predict(kept, validation)
+        if known and kept.stage and kept.stage.kind.labels_images:
+            table = pseudo_label_table(known[0], probabilities_of(known[1]), names)
             row["validation_pseudo_labels"] = table
+        fitted = known and calibration.fit(*known, **content["asked"])
+        row["calibration"] = calibration.evaluated(
+            fitted, labels, scores, apart=part == "test"
+        )
         content["results"].append(row)
     return {**content, **compared(run, stage, labels, predicted)}
 
@@ -229,6 +204,13 @@ def describe(content):
         f"To export: {row['stage']} {row['weights']}, best of epoch {row['epoch']}."
         for row in content["results"]
         if row.get("exported") and row.get("checkpoint") == "best"
+    ]
+    lines += [
+        f"Calibration error of {row['stage']} {row['weights']}: "
+        f"{100 * row['calibration']['ece']:.1f} points, with temperatures "
+        f"{100 * row['calibration']['after']['ece']:.1f}."
+        for row in content["results"]
+        if row.get("exported") and "after" in row["calibration"]
     ]
     if content["part"] == "validation":
         lines.append("There are no test images: validation images took their place.")

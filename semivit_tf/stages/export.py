@@ -3,6 +3,8 @@
 from semivit_tf.checksum import digest_of_folder
 from semivit_tf.config.settings import InputError
 from semivit_tf.export.saved_model import export_saved_model
+from semivit_tf.stages import calibration
+from semivit_tf.stages.held_out import predict_with
 from semivit_tf.stages.result_file import (
     DamagedResultError,
     read_result,
@@ -95,7 +97,8 @@ def _file(run, stage):
 def export(run, stage):
     """Writes `<stage>/<version>/`, unless it is there; returns its path.
 
-    A version is written again if its weights or its own files have changed.
+    A version is written again if its weights, its own files or what is asked of its
+    answers have changed.
     """
     served = served_weights(run, stage)
     exported = check_version(run, stage, served)
@@ -105,6 +108,8 @@ def export(run, stage):
     if before and path.exists():
         if before["weights_sha256"] != weights:
             changed = " ".join(served.names)
+        elif before.get("asked") != calibration.promises(run):
+            changed = "what is asked of its answers"
         elif before["files_sha256"] != digest_of_folder(path):
             changed = "its files"
         else:
@@ -112,7 +117,13 @@ def export(run, stage):
         run.say(f"{path}: {changed} changed since it was exported: exported again")
     run.seed_stage(stage)  # random states of layers are served, too
     network = run.classifier(name=served.network if served.stage else "student")
-    served.load(run, network)
+    fitted, validation = None, run.data.validation()
+    if validation is None:
+        served.load(run, network)
+    else:
+        known = predict_with(network, run)(served, validation)
+        fitted = calibration.fit(*known, **calibration.promises(run))
+    run.say(calibration.describe(fitted, run.data.class_names))
     export_saved_model(
         network,
         path.parent,
@@ -121,12 +132,15 @@ def export(run, stage):
         central_share=run.data.central_share,
         max_pixels=run.data.max_pixels,
         tolerate_bad_images=run.config.run.export_tolerate_bad_images,
+        calibration=fitted and fitted.served(),
         overwrite=True,  # what an interrupted stage has left
     )
     exported[str(version)] = {
         "weights": served.names,
         "weights_sha256": weights,
         "files_sha256": digest_of_folder(path),
+        "asked": calibration.promises(run),
+        "fitted": fitted and fitted.described(),
     }
     write_result(_file(run, stage), exported)
     return path

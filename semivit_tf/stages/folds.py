@@ -13,9 +13,9 @@ import numpy as np
 from semivit_tf.data.folds import fold_numbers
 from semivit_tf.evaluation.cross_validation import counted
 from semivit_tf.evaluation.interval import in_percent
-from semivit_tf.stages.evaluate import predict_with
 from semivit_tf.stages.failures import input_errors
 from semivit_tf.stages.finetune import Finetune
+from semivit_tf.stages.held_out import predict_with
 from semivit_tf.stages.stage import Kind, Stage
 from semivit_tf.stages.starting_weights import Kept
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 from semivit_tf.config.backbone import BackboneConfig
 from semivit_tf.config.settings import InputError
 from semivit_tf.stages.batch_sizes import check_batches
+from semivit_tf.stages.calibration import check_calibration
 from semivit_tf.stages.derived_settings import derived_image_size, derived_network
 from semivit_tf.stages.failures import input_errors
 from semivit_tf.stages.run import Run
@@ -78,6 +79,7 @@ def check_flags(config):
 def check_run(run):
     """Refuses what does not fit together; returns the `Run` that goes on."""
     check_validation(run)
+    check_calibration(run)
     check_folds(run)
     check_file(run)
     for stage in run.wanted:

@@ -10,9 +10,9 @@ from semivit_tf.evaluation.interval import in_percent
 from semivit_tf.evaluation.linear_probe import linear_probe
 from semivit_tf.evaluation.nearest_neighbors import PUBLISHED_COUNTS, vote_of_neighbors
 from semivit_tf.evaluation.tables import text_table
-from semivit_tf.stages.evaluate import held_out
 from semivit_tf.stages.failures import input_errors
 from semivit_tf.stages.folds import folds_of
+from semivit_tf.stages.held_out import held_out
 from semivit_tf.stages.stage import Kind
 from semivit_tf.stages.starting_weights import (
     handed_on,

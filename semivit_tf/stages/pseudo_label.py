@@ -4,7 +4,7 @@ import csv
 
 import numpy as np
 
-from semivit_tf.stages.evaluate import predict_with
+from semivit_tf.stages.held_out import predict_with
 from semivit_tf.stages.stage import Kind
 from semivit_tf.stages.starting_weights import (
     check_answer,
