@@ -9,6 +9,7 @@ from semivit_tf.config.data import DataConfig
 from semivit_tf.config.finetune import FinetuneConfig
 from semivit_tf.config.generator import GenerateConfig, GeneratorConfig
 from semivit_tf.config.method_settings import MethodSettings
+from semivit_tf.config.predict import PredictConfig
 from semivit_tf.config.presets import PUBLISHED
 from semivit_tf.config.pretrain import PRETRAIN_METHODS, PretrainConfig
 from semivit_tf.config.run import RunConfig
@@ -40,6 +41,7 @@ class Config:
     semi_method: MethodSettings | None = None
     generator: GeneratorConfig = GeneratorConfig()
     generate: GenerateConfig = GenerateConfig()
+    predict: PredictConfig = PredictConfig()
     run: RunConfig = RunConfig()
 
     def __post_init__(self):
@@ -49,12 +51,13 @@ class Config:
                 object.__setattr__(self, name, method())
         object.__setattr__(self, "run", self._run_of_this())
         self._check_foreign_network()
+        self._check_predicted_images()
 
     def _run_of_this(self):
         """Returns the settings of the run, with its stages and its folder."""
         found = {}
         if self.run.stages is None:
-            left_out = {"probe"}
+            left_out = {"probe", "predict"}
             if self.backbone and self.backbone.init_from:
                 left_out.add("pretrain")  # there are features already
             stages = self.run.pipeline_stages()
@@ -81,6 +84,21 @@ class Config:
                 f"needs {' '.join(needed)}"
             )
 
+    def _check_predicted_images(self):
+        """Refuses new images that no stage asks for, and the other way round."""
+        asked = "predict" in self.run.stage_names()
+        if asked and self.predict.images is None:
+            raise InputError(
+                "--stages=predict needs --images: a folder, a table or a pattern"
+            )
+        for name in ("images", "model", "predictions"):
+            value = getattr(self.predict, name)
+            if value is not None and not asked:
+                raise InputError(
+                    f"--{name}={value} is for the stage predict, which is not asked "
+                    f"for. Received: --stages={self.run.stages}"
+                )
+
     @staticmethod
     def groups():
         """Returns a dict of attribute to the classes that it may be of."""
@@ -95,6 +113,7 @@ class Config:
             "semi_method": tuple(SEMI_METHODS.values()),
             "generator": (GeneratorConfig,),
             "generate": (GenerateConfig,),
+            "predict": (PredictConfig,),
         }
 
     @classmethod

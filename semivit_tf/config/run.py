@@ -15,11 +15,12 @@ STAGES = (
     "semi_finetune",
     "evaluate",
     "export",
+    "predict",
 )
 _GENERATIVE = ("pseudo_label", "generator", "generate", "retrain", "retrain_semi")
 PIPELINE_STAGES = {
     "semi_vit": STAGES,
-    "dpt": (*STAGES[:-2], *_GENERATIVE, *STAGES[-2:]),
+    "dpt": (*STAGES[:-3], *_GENERATIVE, *STAGES[-3:]),
 }
 
 
@@ -50,8 +51,8 @@ class RunConfig(Settings):
     stages: str | None = setting(
         None,
         f"Stages to run, of {','.join(STAGES)}, in this order; with --pipeline=dpt "
-        f"also {','.join(_GENERATIVE)}, before evaluate; default: all but probe, and "
-        "with --init_from without pretrain.",
+        f"also {','.join(_GENERATIVE)}, before evaluate; default: all but probe "
+        "and predict, and with --init_from without pretrain.",
         identity=False,
         first=True,
     )

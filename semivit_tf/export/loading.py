@@ -1,6 +1,29 @@
-"""Loading of a batch of image files in a graph, also where some cannot be read."""
+"""Loading of image files in a graph, also of batches where some cannot be read."""
 
 import tensorflow as tf
+
+from semivit_tf.augment.central_view import central_view
+from semivit_tf.augment.decoding import decode
+from semivit_tf.augment.grey import to_grey
+
+
+def file_loader(image_shape, central_share, max_pixels):
+    """Returns a function from the contents of a file, a scalar string, to its image.
+
+    Args:
+        image_shape: Tuple `(H, W, C)` of the images.
+        central_share: Float, see `central_view`.
+        max_pixels: Integer. An image of more pixels is an error.
+    """
+    height, width, channels = image_shape
+
+    def load(contents):
+        # Decoded in colour, as TensorFlow cannot decode every format to grey.
+        image = decode(contents, max_pixels)
+        image = central_view(image, (height, width), central_share)
+        return to_grey(image[None])[0] if channels == 1 else image
+
+    return load
 
 
 def load_all(load, contents, shape):

@@ -3,11 +3,9 @@
 import tensorflow as tf
 
 from semivit_tf.augment.central_view import central_view
-from semivit_tf.augment.decoding import decode
-from semivit_tf.augment.grey import to_grey
 from semivit_tf.augment.image_header import MAX_PIXELS
 from semivit_tf.export.calibration import Calibration
-from semivit_tf.export.loading import load_all, load_readable
+from semivit_tf.export.loading import file_loader, load_all, load_readable
 
 
 class ServedClassifier(tf.Module):
@@ -91,14 +89,7 @@ class ServedClassifier(tf.Module):
 
     def answers_to_bytes(self, image_bytes):
         """Returns what is served for the contents of JPEG, PNG, BMP or GIF files."""
-        height, width, channels = self._image_shape
-
-        def load(contents):
-            # Decoded in colour, as TensorFlow cannot decode every format to grey.
-            image = decode(contents, self._max_pixels)
-            image = central_view(image, (height, width), self._central_share)
-            return to_grey(image[None])[0] if channels == 1 else image
-
+        load = file_loader(self._image_shape, self._central_share, self._max_pixels)
         if not self._tolerant:
             return self.answers(load_all(load, image_bytes, self._image_shape))
         images, valid = load_readable(load, image_bytes, self._image_shape)

@@ -16,7 +16,7 @@ def held_out(run):
 def predict_with(network, run):
     """Returns a function from `Kept` weights and batches to labels and scores."""
 
-    @tf.function
+    @tf.function(reduce_retracing=True)
     def scores_of(images):
         return network.scores(images, training=False)
 

@@ -5,6 +5,7 @@ import dataclasses
 import time
 
 import keras
+import tensorflow as tf
 
 from semivit_tf.config.settings import InputError
 from semivit_tf.evaluation.interval import FEW
@@ -12,6 +13,8 @@ from semivit_tf.stages import preflight
 from semivit_tf.stages.failures import one_line_errors
 from semivit_tf.stages.folds import wanted_with_folds, with_folds
 from semivit_tf.stages.plan import plan_stages
+from semivit_tf.stages.run import Run
+from semivit_tf.stages.run_folder import RunFolder
 from semivit_tf.stages.stage import check_pipeline
 from semivit_tf.stages.stage_table import PIPELINES
 from semivit_tf.stages.timetable import Timetable
@@ -39,6 +42,8 @@ def run_pipeline(config, command, say=print, pipeline=None, started=None):
     if config.run.deterministic:
         compute_repeatably()
     with stops_on_signals() as listen:
+        if pipeline is None and not needs_data(config):
+            return run_without_data(config, say)
         run = dataclasses.replace(prepare(config, pipeline), say=say)
         listen()  # again: the strategy of several workers has taken SIGTERM for itself
         if not run.is_chief:
@@ -53,14 +58,38 @@ def run_pipeline(config, command, say=print, pipeline=None, started=None):
             return run_stages(run, started)
 
 
+def needs_data(config):
+    """Returns whether a stage that is asked for needs the images of the run."""
+    return any(stage.kind.needs_data for stage in chosen_stages(config)[1])
+
+
+def run_without_data(config, say):
+    """Runs stages that need no images of the run; returns the `Run`, without data."""
+    pipeline, wanted = chosen_stages(config)
+    folder, strategy = RunFolder(config.run.workdir), tf.distribute.get_strategy()
+    run = Run(config, folder, None, strategy, pipeline, wanted, say)
+    if config.run.plan:
+        raise InputError(f"--plan plans training; --stages={config.run.stages} is none")
+    with one_line_errors(folder.path):
+        for stage in wanted:
+            run = stage.kind.check(run, stage)
+        for stage in wanted:
+            stage.kind.carry_out(run, stage)
+    return run
+
+
+def chosen_stages(config):
+    """Returns all stages of the pipeline, and those that are asked for."""
+    pipeline = with_folds(PIPELINES[config.run.pipeline], config.run.folds)
+    return pipeline, wanted_with_folds(pipeline, config.run.stage_names())
+
+
 def prepare(config, pipeline=None):
     """Returns the checked `Run` of a pipeline, see `run_pipeline`."""
     if pipeline is not None:
         check_pipeline(pipeline)
         return preflight.prepare(config, pipeline, pipeline)
-    pipeline = with_folds(PIPELINES[config.run.pipeline], config.run.folds)
-    wanted = wanted_with_folds(pipeline, config.run.stage_names())
-    return preflight.prepare(config, pipeline, wanted)
+    return preflight.prepare(config, *chosen_stages(config))
 
 
 def run_stages(run, started):

@@ -1,7 +1,6 @@
 """The files of a run, and whether a run may go on in a folder."""
 
 import contextlib
-import fcntl
 import json
 import os
 import pathlib
@@ -11,6 +10,7 @@ from importlib import metadata
 
 from semivit_tf.config import Config
 from semivit_tf.config.settings import InputError
+from semivit_tf.stages.folder_lock import locked
 from semivit_tf.stages.result_file import (
     DamagedResultError,
     read_result,
@@ -18,7 +18,6 @@ from semivit_tf.stages.result_file import (
 )
 from semivit_tf.whole_file import forget_unfinished, open_whole
 
-LOCK = ".lock"  # held while a process works in the folder; never replaced
 _PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "safetensors")
 
 
@@ -149,18 +148,7 @@ class RunFolder:
     @contextlib.contextmanager
     def opened(self, config, command):
         """Locks the folder, and removes the unfinished files of a killed process."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        # A file of its own: one that is written aside and renamed would take the lock
-        # of the file that it replaces with it.
-        with (self.path / LOCK).open("ab") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise InputError(
-                    f"--workdir={self.path} is in use by another process"
-                ) from error
-            except OSError:
-                pass  # a file system without locks
+        with locked(self.path, f"--workdir={self.path}"):
             self.create(config, command)
             forget_unfinished(self.path)
             yield

@@ -21,6 +21,9 @@ class Kind:
     settles_data = False
     # Whether it does more with `--folds`.
     uses_folds = False
+    # Whether it needs the images of the run, and its folder for itself. What does not
+    # can be asked for by itself, by the folder of the run alone.
+    needs_data = True
 
     def needs_weights(self, settings) -> bool:
         """Returns whether the stage cannot start from scratch."""

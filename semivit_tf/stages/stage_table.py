@@ -7,6 +7,7 @@ from semivit_tf.stages.finetune import Finetune
 from semivit_tf.stages.generate import Generate
 from semivit_tf.stages.generated_data import with_generated_images, with_pseudo_labels
 from semivit_tf.stages.generator import Generator
+from semivit_tf.stages.predict import Predict
 from semivit_tf.stages.pretrain import Pretrain
 from semivit_tf.stages.probe import Probe
 from semivit_tf.stages.pseudo_label import PseudoLabel
@@ -45,11 +46,14 @@ _RETRAIN = tuple(
     )
 )
 
+_PREDICT = Stage("predict", Predict(), "predict", starts_from=("export",))
+
 PIPELINES = {
     "semi_vit": (
         *_LEARN,
         Stage("evaluate", Evaluate(), starts_from=_CLASSIFIERS),
         Stage("export", Export(), starts_from=_CLASSIFIERS),
+        _PREDICT,
     ),
     "dpt": (
         *_LEARN,
@@ -57,5 +61,6 @@ PIPELINES = {
         *_RETRAIN,
         Stage("evaluate", Evaluate(), starts_from=_RETRAINED),
         Stage("export", Export(), starts_from=_RETRAINED),
+        _PREDICT,
     ),
 }

@@ -1,0 +1,334 @@
+"""Each new image is answered exactly once, as it would be served, in all formats."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from semivit_tf.cli import main
+from semivit_tf.export import Calibration, export_saved_model
+from semivit_tf.methods.classifier import Classifier
+from semivit_tf.stages import answer_shards, predict
+from semivit_tf.stages.answer_shards import AnswerShards
+from tests.data.files import write_picture
+from tests.methods.small import sharpen, small_vit
+from tests.stages.runs import ROOT
+
+NAMES = ("cat", 'dog, "big"', "<b>été</b>")
+AWKWARD = ["été 雪.jpg", 'quo"te,.png', "new\nline.png", "deep/er/=1+1.png"]
+BAD = {"empty.png": b"", "text.jpg": b"no image", "broken.png": b"\x89PNG\r\n\x1a\n123"}
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A model that abstains and gives sets."""
+    keras.utils.set_random_seed(0)
+    model = Classifier(small_vit(image_size=16, channels=3), 3)
+    sharpen(model, scale=30)
+    folder = tmp_path_factory.mktemp("exported")
+    calibration = Calibration((2.0, 1.0, 0.5), 0.6, 0.3)
+    export_saved_model(model, folder, NAMES, version=2, calibration=calibration)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """Images of different sizes and formats with awkward names, and bad ones."""
+    folder = tmp_path_factory.mktemp("new")
+    for number, name in enumerate(AWKWARD + [f"{i}.png" for i in range(20)]):
+        write_picture(folder / name, number, (16 + number % 3, 24))
+    write_picture(folder / os.fsdecode(b"\xff.png"), 50)
+    for name, content in BAD.items():
+        (folder / name).write_bytes(content)
+    colored = Image.new("P", (4, 4))
+    colored.putpalette([255, 0, 0] * 256)
+    colored.save(folder / "colored.bmp")
+    return folder
+
+
+def ask(exported, images, file, *flags):
+    given = (f"--model={exported}", f"--images={images}", f"--predictions={file}")
+    return main(["main.py", "--stages=predict", *given, *flags])
+
+
+def read_csv(file):
+    with open(file, encoding="utf-8", newline="") as opened:
+        return list(csv.DictReader(opened))
+
+
+@pytest.fixture(scope="module")
+def table(exported, images, tmp_path_factory):
+    """The rows of a finished table, and its path."""
+    file = tmp_path_factory.mktemp("answers") / "answers.csv"
+    assert ask(exported, images, file, "--top_k=2", "--predict_batch_size=7") == 0
+    return read_csv(file), file
+
+
+def test_each_image_has_one_row(table, images):
+    rows, file = table
+    paths = [row["path"] for row in rows]
+    assert len(set(paths)) == len(paths) == len(AWKWARD) + 20 + 1 + len(BAD) + 1
+    assert {*AWKWARD, *BAD, "\\xff.png", "colored.bmp"} < set(paths)
+    assert [path.name for path in file.parent.iterdir() if "parts" in path.name] == []
+
+
+def test_answers_are_those_that_are_served(table, exported, images):
+    rows, _ = table
+    signature = tf.saved_model.load(str(exported / "2")).signatures["serving_bytes"]
+    good = [row for row in rows if not row["error"]]
+    assert len(good) == len(AWKWARD) + 21
+    for row in good:
+        name = b"\xff.png" if row["path"] == "\\xff.png" else os.fsencode(row["path"])
+        with open(os.path.join(os.fsencode(images), name), "rb") as file:
+            served = signature(image_bytes=tf.constant([file.read()]))
+        served = {name: value.numpy()[0] for name, value in served.items()}
+        top = [name.decode() for name in served["top_class_names"]]
+        assert [row["answer"], row["class_2"]] == top[:2]
+        given = [float(row["probability"]), float(row["probability_2"])]
+        np.testing.assert_allclose(given, served["top_probabilities"][:2], atol=1e-4)
+        assert row["abstain"] == str(bool(served["abstain"])).lower()
+        expected = [NAMES[place] for place in np.flatnonzero(served["class_set"])]
+        assert json.loads(row["class_set"]) == expected
+    assert len({row["answer"] for row in good}) > 1
+    assert len({row["abstain"] for row in good}) == 2
+
+
+def test_bad_images_are_listed_with_the_reason(table):
+    rows, file = table
+    errors = {row["path"]: row["error"] for row in rows if row["error"]}
+    assert errors == {
+        "empty.png": "empty file",
+        "text.jpg": "not an image: text",
+        "broken.png": "truncated PNG",
+        "colored.bmp": "BMP with a colour table, which TensorFlow ignores",
+    }
+    assert all(not row["answer"] for row in rows if row["error"])
+    summary = json.loads((file.parent / "answers.csv.json").read_text())
+    assert (summary["images"], summary["unreadable"]) == (29, 4)
+    assert sum(summary["answers"].values()) == 25
+    abstained = sum(row["abstain"] == "true" for row in rows)
+    assert summary["abstained"] == abstained
+
+
+def test_formats_hold_the_same(table, exported, images, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    rows, _ = table
+    for ending in ("jsonl", "parquet"):
+        assert ask(exported, images, tmp_path / f"a.{ending}", "--top_k=2") == 0
+    lines = (tmp_path / "a.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
+    lines = [json.loads(line) for line in lines]
+    assert parquet.read_table(tmp_path / "a.parquet").to_pylist() == lines
+    for row, line in zip(rows, lines, strict=True):
+        assert list(row) == list(line)
+        for name, value in line.items():
+            text = value if isinstance(value, str) else json.dumps(value)
+            assert row[name] == ("" if value is None else text)
+
+
+def test_parquet_without_its_package_is_one_line(
+    exported, images, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert ask(exported, images, tmp_path / "a.parquet") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "needs the package pyarrow" in line
+    assert not list(tmp_path.iterdir())
+
+
+def test_shards_of_any_size_make_the_same_table(
+    table, exported, images, tmp_path, monkeypatch
+):
+    """Also where batches lie across them, and where all images of one are bad."""
+    monkeypatch.setattr(answer_shards, "SHARD", 3)
+    for size in (1, 4, 100):
+        file = tmp_path / f"{size}.csv"
+        flags = ("--top_k=2", f"--predict_batch_size={size}")
+        assert ask(exported, images, file, *flags) == 0
+        given = read_csv(file)
+        for row, expected in zip(given, table[0], strict=True):
+            for name in row:
+                if name.startswith("probability") and row[name]:
+                    assert abs(float(row[name]) - float(expected[name])) < 1e-4
+                else:
+                    assert row[name] == expected[name]
+
+
+def test_bad_images_alone_are_a_table_too(exported, images, tmp_path, monkeypatch):
+    monkeypatch.setattr(answer_shards, "SHARD", 2)
+    table = images / "bad.csv"
+    table.write_text("path\n" + "\n".join([*BAD, "not there.png"]) + "\n")
+    assert ask(exported, table, tmp_path / "bad.csv") == 0
+    table.unlink()
+    rows = read_csv(tmp_path / "bad.csv")
+    assert [row["path"] for row in rows] == [*BAD, "not there.png"]
+    assert rows[-1]["error"] == "file not found, or a broken link"
+
+
+# === Going on ===
+
+
+def broken_off(exported, images, file, monkeypatch, after):
+    """Stops after some shards, as Ctrl-C does; returns how many are there."""
+    monkeypatch.setattr(answer_shards, "SHARD", 4)
+    write = AnswerShards.write
+
+    def stop(self, number, rows):
+        if number == after:
+            raise KeyboardInterrupt
+        write(self, number, rows)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(AnswerShards, "write", stop)
+        assert ask(exported, images, file, "--top_k=2") == 130
+    return sorted(file.with_name(f"{file.name}.parts").glob("answers-*"))
+
+
+def test_a_stopped_table_goes_on_with_what_was_listed(
+    table, exported, images, tmp_path, monkeypatch, capsys
+):
+    copied = shutil.copytree(images, tmp_path / "new")
+    file = tmp_path / "answers.csv"
+    there = broken_off(exported, copied, file, monkeypatch, after=3)
+    assert len(there) == 3 and not file.exists()
+    before = [path.stat().st_mtime_ns for path in there]
+    write_picture(copied / "later.png", 77)
+    real, asked = predict.readable_images, []
+
+    def counted(chunks, *rest):
+        asked.extend(number for chunk in chunks() for number, _ in chunk)
+        assert [path.stat().st_mtime_ns for path in there] == before
+        return real(chunks, *rest)
+
+    monkeypatch.setattr(predict, "readable_images", counted)
+    assert ask(exported, copied, file, "--top_k=2") == 0
+    assert asked == list(range(12, 29))
+    paths = [row["path"] for row in read_csv(file)]
+    assert paths == [row["path"] for row in table[0]]
+    capsys.readouterr()
+    written = file.stat().st_mtime_ns
+    assert ask(exported, copied, file, "--top_k=2") == 0  # finished: as it is
+    assert file.stat().st_mtime_ns == written
+    assert "29 images in" in capsys.readouterr().out
+
+
+def test_other_settings_do_not_go_on(exported, images, tmp_path, monkeypatch, capsys):
+    file = tmp_path / "answers.csv"
+    broken_off(exported, images, file, monkeypatch, after=1)
+    capsys.readouterr()
+    for _ in ("unfinished", "finished"):
+        assert ask(exported, images, file, "--top_k=1") == 2
+        line = capsys.readouterr().err
+        assert "Differing: --top_k=1 (was 2)" in line
+        assert ask(exported, images, file, "--top_k=2") == 0
+        capsys.readouterr()
+    (tmp_path / "mine.csv").write_text("path\n")
+    assert ask(exported, images, tmp_path / "mine.csv") == 2
+    assert "mine.csv exists and is not of this stage" in capsys.readouterr().err
+    assert (tmp_path / "mine.csv").read_text() == "path\n"
+
+
+def test_a_process_that_dies_while_it_finishes(exported, images, tmp_path, monkeypatch):
+    """After the table, and after the summary."""
+    whole = tmp_path / "whole.csv"
+    assert ask(exported, images, whole) == 0
+    for number, name in enumerate(("write_result", "shutil.rmtree")):
+        file = tmp_path / f"{number}.csv"
+
+        def die(*arguments, name=name, file=file, real=answer_shards.write_result):
+            if name == "write_result" and arguments[0].name == "job.json":
+                return real(*arguments)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(f"semivit_tf.stages.answer_shards.{name}", die)
+            assert ask(exported, images, file) == 130
+        assert file.read_bytes() == whole.read_bytes()
+        assert ask(exported, images, file) == 0
+        assert file.read_bytes() == whole.read_bytes()
+        assert not file.with_name(f"{file.name}.parts").exists()
+        assert file.with_name(f"{file.name}.json").exists()
+
+
+def test_a_killed_process_goes_on(exported, tmp_path):
+    """SIGKILL, as soon as the second shard is there."""
+    folder, file = tmp_path / "new", tmp_path / "answers.jsonl"
+    folder.mkdir()
+    for number in range(40):
+        shutil.copy(write_once(tmp_path), folder / f"{number:02}.png")
+    script = (
+        "import sys; from semivit_tf.stages import answer_shards; "
+        "answer_shards.SHARD = 4; from semivit_tf.cli import main; "
+        "sys.exit(main(['main.py', *sys.argv[1:]]))"
+    )
+    command = [sys.executable, "-c", script, "--stages=predict", f"--model={exported}"]
+    command += [f"--images={folder}", f"--predictions={file}", "--predict_batch_size=1"]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE)
+    parts = tmp_path / "answers.jsonl.parts"
+    while process.poll() is None and not (parts / "answers-000001.jsonl").exists():
+        pass
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL and not file.exists()
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    paths = [json.loads(line)["path"] for line in file.read_text().splitlines()]
+    assert paths == [f"{number:02}.png" for number in range(40)]
+    assert not parts.exists()
+
+
+def write_once(folder):
+    path = folder / "one.png"
+    if not path.exists():
+        write_picture(path, 0, (16, 16))
+    return path
+
+
+# === What is refused ===
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--stages=predict"], "--stages=predict needs --images"),
+        (["--images=x"], "--images=x is for the stage predict, which is not asked for"),
+        (
+            ["--stages=predict", "--images=x", "--predictions=a.xls"],
+            ".csv, .jsonl",
+        ),
+        (["--stages=predict", "--images=x", "--model=/nowhere"], "an exported model"),
+        (
+            ["--stages=predict", "--images=x", "--workdir=/nowhere"],
+            "needs the stage",
+        ),
+    ],
+)
+def test_one_line_says_what_is_missing(flags, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["main.py", *flags]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert not list(tmp_path.iterdir())
+
+
+def test_images_that_are_not_there_are_refused(exported, tmp_path, capsys):
+    assert ask(exported, tmp_path / "none", tmp_path / "a.csv") == 2
+    assert "should be a folder of images, a table" in capsys.readouterr().err
+
+
+def test_a_run_folder_answers_without_its_data(exported, images, tmp_path, capsys):
+    """Only what was exported is looked at; the highest version answers."""
+    workdir = tmp_path / "run"
+    shutil.copytree(exported, workdir / "export")
+    flags = ["--stages=predict", f"--images={images}", "--top_k=2"]
+    assert main(["main.py", *flags, f"--workdir={workdir}"]) == 0
+    (file,) = (workdir / "predictions").glob("*.csv")
+    assert file.stem == images.name and len(read_csv(file)) == 29
+    assert "4 of them cannot be read" in capsys.readouterr().out
