@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -19,9 +20,14 @@ class Calibration:
             `class_set` `[B, K]`: which classes are as probable as that, or more.
     """
 
-    temperatures: tuple[float, ...] | None = None
+    temperatures: Sequence[float] | None = None
     abstain_below: float | None = None
     class_set_from: float | None = None
+
+    def __post_init__(self):
+        if self.temperatures is not None:
+            plain = tuple(float(value) for value in self.temperatures)
+            object.__setattr__(self, "temperatures", plain)
 
     def check(self, classes):
         """Refuses temperatures that are not those of so many classes."""

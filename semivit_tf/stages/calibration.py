@@ -77,7 +77,7 @@ class Fit:
     def served(self):
         """Returns the `Calibration` to serve."""
         abstain = self.precision and (self.threshold or _NEVER)
-        temperatures = tuple(self.temperatures.tolist()) if self.tempered else None
+        temperatures = self.temperatures if self.tempered else None
         return Calibration(temperatures, abstain, self.least)
 
     def described(self):

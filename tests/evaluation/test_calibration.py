@@ -94,6 +94,18 @@ def test_a_class_that_needs_it_has_its_own_temperature():
     np.testing.assert_allclose(found[1:], 2, rtol=0.25)
 
 
+@pytest.mark.parametrize(("images", "scale"), [(60, 2.0), (150, 4.0), (300, 8.0)])
+def test_wrong_answers_tell_the_temperature(images, scale):
+    """Its logarithm is off by about 0.7 / sqrt(m) where m answers are wrong."""
+    found, wrong = [], []
+    for seed in range(100):
+        labels, logits = drawn(images, 10, scale, seed)
+        found.append(np.log(likeliest_temperature(labels, 2 * logits)))
+        wrong.append(np.sum(labels != logits.argmax(axis=1)))
+    assert np.mean(found) == pytest.approx(np.log(2), abs=0.06)
+    assert 0.55 < np.std(found) * np.sqrt(np.mean(wrong)) < 0.85
+
+
 def test_few_images_of_a_class_are_not_enough():
     """The same on 60 images: the common temperature serves all."""
     labels, logits = drawn(60)

@@ -11,7 +11,9 @@ from semivit_tf.methods.classifier import Classifier
 from tests.methods.small import sharpen, small_vit
 
 TEMPERATURES = (2.0, 0.5, 3.0)
-CALIBRATION = Calibration(TEMPERATURES, abstain_below=0.6, class_set_from=0.25)
+CALIBRATION = Calibration(
+    np.array(TEMPERATURES), abstain_below=0.6, class_set_from=0.25
+)
 
 
 @pytest.fixture(scope="module")
