@@ -27,7 +27,7 @@ semivit_tf: from images and few labels to a served Semi-ViT.
 The same command on the same --workdir continues where it stopped. Later flags win, so
 put your own after the flagfile; --semi_threshold= takes a value of it back."""
 
-_GROUPS = ("data", "backbone", "run")  # the order of the main flags
+_GROUPS = ("data", "backbone", "run", "new_images")  # the order of the main flags
 _OWN_FLAGS = ("flagfile", "help", "helpfull")  # those that are no settings
 _DEFINE = {
     bool: flags.DEFINE_bool,

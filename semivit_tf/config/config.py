@@ -12,7 +12,7 @@ from semivit_tf.config.method_settings import MethodSettings
 from semivit_tf.config.predict import PredictConfig
 from semivit_tf.config.presets import PUBLISHED
 from semivit_tf.config.pretrain import PRETRAIN_METHODS, PretrainConfig
-from semivit_tf.config.run import RunConfig
+from semivit_tf.config.run import PREDICT, RunConfig
 from semivit_tf.config.semi import SemiFinetuneConfig
 from semivit_tf.config.semi_methods import SEMI_METHODS
 from semivit_tf.config.settings import InputError
@@ -41,7 +41,7 @@ class Config:
     semi_method: MethodSettings | None = None
     generator: GeneratorConfig = GeneratorConfig()
     generate: GenerateConfig = GenerateConfig()
-    predict: PredictConfig = PredictConfig()
+    new_images: PredictConfig = PredictConfig()
     run: RunConfig = RunConfig()
 
     def __post_init__(self):
@@ -57,7 +57,7 @@ class Config:
         """Returns the settings of the run, with its stages and its folder."""
         found = {}
         if self.run.stages is None:
-            left_out = {"probe", "predict"}
+            left_out = {"probe", PREDICT}
             if self.backbone and self.backbone.init_from:
                 left_out.add("pretrain")  # there are features already
             stages = self.run.pipeline_stages()
@@ -86,16 +86,16 @@ class Config:
 
     def _check_predicted_images(self):
         """Refuses new images that no stage asks for, and the other way round."""
-        asked = "predict" in self.run.stage_names()
-        if asked and self.predict.images is None:
+        asked = PREDICT in self.run.stage_names()
+        if asked and self.new_images.images is None:
             raise InputError(
-                "--stages=predict needs --images: a folder, a table or a pattern"
+                f"--stages={PREDICT} needs --images: a folder, a table or a pattern"
             )
         for name in ("images", "model", "predictions"):
-            value = getattr(self.predict, name)
+            value = getattr(self.new_images, name)
             if value is not None and not asked:
                 raise InputError(
-                    f"--{name}={value} is for the stage predict, which is not asked "
+                    f"--{name}={value} is for the stage {PREDICT}, which is not asked "
                     f"for. Received: --stages={self.run.stages}"
                 )
 
@@ -113,7 +113,7 @@ class Config:
             "semi_method": tuple(SEMI_METHODS.values()),
             "generator": (GeneratorConfig,),
             "generate": (GenerateConfig,),
-            "predict": (PredictConfig,),
+            "new_images": (PredictConfig,),
         }
 
     @classmethod

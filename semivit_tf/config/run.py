@@ -15,12 +15,12 @@ STAGES = (
     "semi_finetune",
     "evaluate",
     "export",
-    "predict",
 )
+PREDICT = "predict"  # by itself, on new images
 _GENERATIVE = ("pseudo_label", "generator", "generate", "retrain", "retrain_semi")
 PIPELINE_STAGES = {
-    "semi_vit": STAGES,
-    "dpt": (*STAGES[:-3], *_GENERATIVE, *STAGES[-3:]),
+    "semi_vit": (*STAGES, PREDICT),
+    "dpt": (*STAGES[:-2], *_GENERATIVE, *STAGES[-2:], PREDICT),
 }
 
 
@@ -51,8 +51,9 @@ class RunConfig(Settings):
     stages: str | None = setting(
         None,
         f"Stages to run, of {','.join(STAGES)}, in this order; with --pipeline=dpt "
-        f"also {','.join(_GENERATIVE)}, before evaluate; default: all but probe "
-        "and predict, and with --init_from without pretrain.",
+        f"also {','.join(_GENERATIVE)}, before evaluate; with --images also {PREDICT}, "
+        "after all others; default: all but probe and predict, and with --init_from "
+        "without pretrain.",
         identity=False,
         first=True,
     )

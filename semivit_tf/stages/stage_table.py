@@ -46,7 +46,7 @@ _RETRAIN = tuple(
     )
 )
 
-_PREDICT = Stage("predict", Predict(), "predict", starts_from=("export",))
+_PREDICT = Stage("predict", Predict(), "new_images", starts_from=("export",))
 
 PIPELINES = {
     "semi_vit": (
