@@ -82,14 +82,24 @@ class AnswerShards:
             forget_unfinished(self.folder)
             begun = read_result(self.folder / _JOB)
             if begun is None:
-                begun = self._begin(*list_images())
+                begun = self._begin(list_images)
             self._check_same(self.folder, begun["asked"])
             self.count, self._root = begun["images"], os.fsencode(begun["root"])
             yield
 
-    def _begin(self, root, paths):
-        count = 0
+    def _begin(self, list_images):
+        try:
+            root, count = self._list(*list_images())
+        except BaseException:
+            shutil.rmtree(self.folder)  # nothing has begun
+            raise
         self.summary_file.unlink(missing_ok=True)  # of a table that was removed
+        begun = {"asked": self.asked, "root": str(root), "images": count}
+        write_result(self.folder / _JOB, begun)
+        return begun
+
+    def _list(self, root, paths):
+        count = 0
         with (
             whole_path(self.folder / _PATHS) as aside,
             open(aside, "wb") as file,
@@ -97,9 +107,7 @@ class AnswerShards:
             for path in paths:
                 file.write(os.fsencode(path) + _END)
                 count += 1
-        begun = {"asked": self.asked, "root": str(root), "images": count}
-        write_result(self.folder / _JOB, begun)
-        return begun
+        return root, count
 
     # === Images ===
 

@@ -20,6 +20,7 @@ from semivit_tf.stages.stage import Kind
 from semivit_tf.training.progress import CountProgress
 
 _NAMED = 5  # images that cannot be read
+_DIGITS = 6  # of probabilities
 
 
 class Predict(Kind):
@@ -81,6 +82,10 @@ def predict(run, stage, model, shards, top_k):
     settings = run.settings(stage)
     with shards.opened(lambda: list_files(settings.images)):
         missing = shards.missing()
+        left = sum(shards.size(number) for number in missing)
+        if left < shards.count:
+            before = shards.count - left
+            run.say(f"{stage.name}: {before} of {shards.count} images answered before")
         if missing:
             with CountProgress(stage.name) as progress:
                 answer_missing(model, shards, missing, settings, top_k, progress)
@@ -140,7 +145,8 @@ def answered(answers, model, top_k):
     """Returns a list of rows, without the paths, of what a model answers to a batch."""
     probabilities = answers["probabilities"]
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]
-    best = np.take_along_axis(probabilities, order, axis=1).round(6).tolist()
+    best = np.take_along_axis(probabilities, order, axis=1).astype("float64")
+    best = best.round(_DIGITS).tolist()
     names, rows = model.class_names, []
     for number, (classes, values) in enumerate(zip(order.tolist(), best, strict=True)):
         row = {"answer": names[classes[0]], "probability": values[0]}

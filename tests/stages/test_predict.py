@@ -157,6 +157,7 @@ def test_shards_of_any_size_make_the_same_table(
         for row, expected in zip(given, table[0], strict=True):
             for name in row:
                 if name.startswith("probability") and row[name]:
+                    assert len(row[name]) <= 8  # six digits
                     assert abs(float(row[name]) - float(expected[name])) < 1e-4
                 else:
                     assert row[name] == expected[name]
@@ -210,6 +211,7 @@ def test_a_stopped_table_goes_on_with_what_was_listed(
 
     monkeypatch.setattr(predict, "readable_images", counted)
     assert ask(exported, copied, file, "--top_k=2") == 0
+    assert "predict: 12 of 29 images answered before" in capsys.readouterr().out
     assert asked == list(range(12, 29))
     paths = [row["path"] for row in read_csv(file)]
     assert paths == [row["path"] for row in table[0]]
@@ -321,6 +323,7 @@ def test_one_line_says_what_is_missing(flags, message, capsys, tmp_path, monkeyp
 def test_images_that_are_not_there_are_refused(exported, tmp_path, capsys):
     assert ask(exported, tmp_path / "none", tmp_path / "a.csv") == 2
     assert "should be a folder of images, a table" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_run_folder_answers_without_its_data(exported, images, tmp_path, capsys):
