@@ -39,7 +39,7 @@ def test_a_folder_has_all_its_images(folder):
 def test_a_name_that_is_no_text_is_listed(folder):
     name = os.fsdecode(b"\xff.png")
     write_picture(folder / "deep" / name, 3, (8, 8))
-    assert listed(folder / "deep") == ["er/z.png", name]
+    assert sorted(listed(folder / "deep")) == sorted(["er/z.png", name])
 
 
 def test_a_table_lists_paths_relative_to_itself(folder):
