@@ -74,8 +74,12 @@ class ExportedModel:
 
     @functools.cached_property
     def _answer(self):
-        self._loaded = tf.saved_model.load(str(self.path))  # it holds the weights
-        return self._loaded.signatures[_SIGNATURE]
+        try:
+            self._loaded = tf.saved_model.load(str(self.path))  # it holds the weights
+            return self._loaded.signatures[_SIGNATURE]
+        except (tf.errors.OpError, KeyError, OSError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"{self.path} cannot be loaded: {reason}") from error
 
     def outputs(self):
         """Returns the names of what it answers."""

@@ -5,6 +5,7 @@ works without a run as well. Its answers are those that are served.
 """
 
 import collections
+import contextlib
 
 import numpy as np
 
@@ -48,10 +49,9 @@ class Predict(Kind):
             "top_k": top_k,
         }
         shards = AnswerShards(settings.file(run.config.run.workdir), asked)
-        with input_errors():
-            found = shards.summary()
-            if found is None:
-                found = predict(run, stage, model, shards, top_k)
+        found = shards.summary()
+        if found is None:
+            found = predict(run, stage, model, shards, top_k)
         run.say(f"{stage.name}: {describe(found, shards.file)}")
 
 
@@ -80,7 +80,11 @@ def exported_model(run, stage):
 def predict(run, stage, model, shards, top_k):
     """Answers the images that are not answered yet; writes and returns the result."""
     settings = run.settings(stage)
-    with shards.opened(lambda: list_files(settings.images)):
+    with contextlib.ExitStack() as stack:
+        with input_errors():
+            opened = shards.opened(lambda: list_files(settings.images))
+            stack.enter_context(opened)
+            columns = columns_of(top_k, model.outputs())
         missing = shards.missing()
         left = sum(shards.size(number) for number in missing)
         if left < shards.count:
@@ -89,7 +93,6 @@ def predict(run, stage, model, shards, top_k):
         if missing:
             with CountProgress(stage.name) as progress:
                 answer_missing(model, shards, missing, settings, top_k, progress)
-        columns = columns_of(top_k, model.outputs())
 
         def open_table(path):
             return table_format(shards.file)(path, columns)

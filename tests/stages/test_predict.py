@@ -217,6 +217,17 @@ def test_one_line_says_what_is_missing(flags, message, capsys, tmp_path, monkeyp
     assert not list(tmp_path.iterdir())
 
 
+def test_a_damaged_model_is_named(exported, images, tmp_path, capsys):
+    broken = shutil.copytree(exported / "2", tmp_path / "broken")
+    (broken / "saved_model.pb").write_bytes(b"no model")
+    assert ask(broken, images, tmp_path / "a.csv") == 2
+    line = capsys.readouterr().err
+    assert f"{broken} cannot be loaded" in line and line.count("\n") == 1
+    (broken / "assets" / "class_names.txt").unlink()
+    assert ask(broken, images, tmp_path / "a.csv") == 2
+    assert "exported by semivit_tf" in capsys.readouterr().err
+
+
 def test_images_that_are_not_there_are_refused(exported, tmp_path, capsys):
     assert ask(exported, tmp_path / "none", tmp_path / "a.csv") == 2
     assert "should be a folder of images, a table" in capsys.readouterr().err
