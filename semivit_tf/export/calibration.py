@@ -29,17 +29,18 @@ class Calibration:
             plain = tuple(float(value) for value in self.temperatures)
             object.__setattr__(self, "temperatures", plain)
 
-    def check(self, classes):
-        """Refuses temperatures that are not those of so many classes."""
+    def checked(self, classes):
+        """Returns this, or refuses temperatures that are not of so many classes."""
         given = self.temperatures
         if given is None:
-            return
+            return self
         positive = [math.isfinite(value) and value > 0 for value in given]
         if len(given) != classes or not all(positive):
             raise ValueError(
                 f"`temperatures` should be {classes} positive numbers. "
                 f"Received: {list(given)}"
             )
+        return self
 
     def probabilities(self, logits):
         """Returns probabilities `[B, K]` of logits, float32."""

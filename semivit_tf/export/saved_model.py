@@ -63,8 +63,7 @@ def export_saved_model(
     network, served_weights = _network(model, weights)
     shape = tuple(network.image_shape)
     class_names = _class_names(network, shape, class_names)
-    calibration = calibration or Calibration()
-    calibration.check(len(class_names))
+    calibration = (calibration or Calibration()).checked(len(class_names))
     loading = central_share, max_pixels, tolerate_bad_images, calibration
     served = ServedClassifier(network, shape, class_names, top_k, *loading)
     described = _described(shape, served_weights, *loading)
