@@ -243,8 +243,10 @@ class UViT(keras.Model):
         tokens = self.tokens(images, times, labels)
         skipped = []
         for block in self.in_blocks:
-            tokens = block(tokens, training=training)
-            skipped.append(tokens)
+            made = block(tokens, training=training)
+            skipped.append(made)
+            # The next block uses its input twice; see `training/repeatable.py`.
+            tokens = ops.copy(made)
         tokens = self.middle_block(tokens, training=training)
         for joint, block in zip(self.joints, self.out_blocks, strict=True):
             joined = ops.concatenate([tokens, skipped.pop()], axis=-1)

@@ -75,8 +75,9 @@ class FusedBlock(keras.layers.Layer):
 
     def convolved(self, features, training):
         """Returns the map after the first block, and what the tokens are told."""
-        features = self.first(features, training=training)
-        return features, features
+        made = self.first(features, training=training)
+        # The second block uses its input twice; see `training/repeatable.py`.
+        return ops.copy(made), made
 
     def informed(self, features, added, training):
         """Returns the map after the second block, told what the tokens see."""

@@ -76,14 +76,7 @@ def timed_sums_of_step(model, batch):
     return timed_sums(step.get_concrete_function(batch).graph)
 
 
-def marked(row):
-    """Marks a row whose network uses what a block returns three times."""
-    thrice = row.name in ("Semiformer", "TwoStreamClassifier", "Denoiser")
-    known = pytest.mark.xfail(strict=True, reason="said in docs/running.md")
-    return pytest.param(row, id=row.name, marks=[known] * thrice)
-
-
-@pytest.mark.parametrize("row", map(marked, METHODS))
+@pytest.mark.parametrize("row", METHODS, ids=lambda row: row.name)
 def test_no_method_makes_a_timed_sum(row):
     assert not timed_sums_of_step(row.build(), row.batch)
 
