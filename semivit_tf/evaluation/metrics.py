@@ -24,11 +24,8 @@ def evaluate_probabilities(labels, probabilities, class_names):
         class_names: Sequence of K strings.
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
-    classes = np.arange(len(class_names))
     predicted = probabilities.argmax(axis=1)
-    precision, recall, f1, support = precision_recall_fscore_support(
-        labels, predicted, labels=classes, zero_division=0
-    )
+    rows = class_rows(labels, predicted, class_names)
     right = probabilities[np.arange(len(labels)), labels]
     accuracy = top_k_accuracy(labels, probabilities, 1)
     return {
@@ -37,18 +34,35 @@ def evaluate_probabilities(labels, probabilities, class_names):
         "accuracy_interval": list(share_interval(accuracy, len(labels))),
         "top5_accuracy": top_k_accuracy(labels, probabilities, 5),
         "cross_entropy": float(np.mean(-np.log(np.maximum(right, 1e-12)))),
-        "macro_precision": float(precision.mean()),
-        "macro_recall": float(recall.mean()),
-        "macro_f1": float(f1.mean()),
-        "classes": [
-            {
-                "name": name,
-                "images": int(support[number]),
-                "precision": float(precision[number]),
-                "recall": float(recall[number]),
-                "f1": float(f1[number]),
-            }
-            for number, name in enumerate(class_names)
-        ],
-        "confusion": confusion_matrix(labels, predicted, labels=classes).tolist(),
+        **{
+            f"macro_{name}": float(np.mean([row[name] for row in rows]))
+            for name in ("precision", "recall", "f1")
+        },
+        "classes": rows,
+        "confusion": confusion_matrix(
+            labels, predicted, labels=np.arange(len(class_names))
+        ).tolist(),
     }
+
+
+def class_rows(labels, predicted, class_names):
+    """Returns a JSON-ready list: images, precision, recall and F1 of each class.
+
+    Args:
+        labels: Integer array `[N]`.
+        predicted: Integer array `[N]`.
+        class_names: Sequence of K strings.
+    """
+    precision, recall, f1, support = precision_recall_fscore_support(
+        labels, predicted, labels=np.arange(len(class_names)), zero_division=0
+    )
+    return [
+        {
+            "name": name,
+            "images": int(support[number]),
+            "precision": float(precision[number]),
+            "recall": float(recall[number]),
+            "f1": float(f1[number]),
+        }
+        for number, name in enumerate(class_names)
+    ]
