@@ -37,6 +37,7 @@ _PUBLIC = {
     "create_backbone": "semivit_tf.backbones",
     "export_saved_model": "semivit_tf.export.saved_model",
     "load_dataset": "semivit_tf.data.dataset",
+    "load_latents": "semivit_tf.methods.load_latents",
     "pair_datasets": "semivit_tf.data.pairing",
 }
 _ROOMS = (

@@ -6,6 +6,7 @@ and `solvers.py` runs a solver.
 """
 
 from semivit_tf.diffusion.guidance import guided
+from semivit_tf.diffusion.latents import Latents
 from semivit_tf.diffusion.sampling import sample
 from semivit_tf.diffusion.schedules import DiscreteSchedule, LinearSchedule
 from semivit_tf.diffusion.solvers import SOLVERS, solve
@@ -13,6 +14,7 @@ from semivit_tf.diffusion.u_vit import U_VIT_SIZES, UViT, create_u_vit
 
 __all__ = [
     "DiscreteSchedule",
+    "Latents",
     "LinearSchedule",
     "SOLVERS",
     "UViT",

@@ -17,6 +17,7 @@ def sample(
     end=1e-3,
     batch_size=64,
     first=0,
+    decode=None,
 ):
     """Generates one image for each label.
 
@@ -36,14 +37,21 @@ def sample(
         batch_size: Integer. Most images that go through the network at once; with
             guidance each is two rows.
         first: Integer. Position of the first image, where these go on from others.
+        decode: Function from latents `[B, h, w, c]` to images, uint8 `[B, H, W, C]`,
+            such as `latents.decode` of `Latents`. Needed where latents were learned.
 
     Returns:
         Array `[B, H, W, C]` of uint8.
     """
     labels, guidance = _checked(denoiser, labels, guidance)
+    if (decode is None) != (getattr(denoiser, "latent_scale", None) is None):
+        raise ValueError(
+            "`decode` should be given where the denoiser has learned latents, and only "
+            f"there. Received: decode={decode}"
+        )
     rows = min(batch_size, len(labels))
     shape, no_class = tuple(denoiser.image_shape), denoiser.num_classes
-    images = np.empty((len(labels), *shape), "uint8")
+    images = []
     for start in range(0, len(labels), batch_size):
         count = min(rows, len(labels) - start)
         chosen = np.resize(labels[start : start + count], rows)
@@ -53,8 +61,8 @@ def sample(
         predict_noise = guided(_prediction(denoiser), chosen, guidance, no_class)
         options = {"solver": solver, "steps": steps, "end": end, "draw": draw}
         result = solve(predict_noise, draw(), denoiser.schedule, **options)
-        images[start : start + count] = as_pixels(np.asarray(result)[:count])
-    return images
+        images.append((decode or as_pixels)(np.asarray(result)[:count]))
+    return np.concatenate(images)
 
 
 def normal_numbers(seed, places, shape):

@@ -5,6 +5,7 @@ import dataclasses
 import keras
 from keras import ops
 
+from semivit_tf.diffusion.latents import draw_latents
 from semivit_tf.diffusion.predictions import PREDICTIONS, noised
 from semivit_tf.diffusion.schedules import LinearSchedule
 from semivit_tf.methods.ema_teacher import EMATeacher
@@ -50,7 +51,9 @@ class Denoiser(MovingTeacher, Method):
     `[B]`; without classes, labels may be missing. `diffusion.sample(model, labels)`
     generates images with the teacher, the moving average of the network.
     `model(noised, times, labels)`, with images in [-1, 1] that have noise added and
-    times in [0, 1], returns the noise in them as the teacher sees it.
+    times in [0, 1], returns the noise in them as the teacher sees it. With a
+    `latent_scale` it learns latents in place of images, and batches are moments of
+    latents, `[B, h, w, 2 c]`; see `diffusion.Latents`.
 
     Args:
         network: `UViT`, or another network called with `(images, times, labels)`, which
@@ -61,6 +64,7 @@ class Denoiser(MovingTeacher, Method):
         label_dropout: Float in [0, 1). Probability that an image is shown without its
             class; guidance needs it. Class number K then means "no class".
         schedule: `LinearSchedule` (the default) or `DiscreteSchedule`.
+        latent_scale: Optional float. What latents are multiplied by.
         seed: Optional integer for times, noise and dropped labels.
 
     References:
@@ -77,6 +81,7 @@ class Denoiser(MovingTeacher, Method):
         label_dropout=0.15,
         *,
         schedule=None,
+        latent_scale=None,
         seed=None,
         **kwargs,
     ):
@@ -96,6 +101,7 @@ class Denoiser(MovingTeacher, Method):
         self.prediction = prediction
         self.label_dropout = label_dropout
         self.schedule = schedule or LinearSchedule()
+        self.latent_scale = latent_scale
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self._check_classes(network)
@@ -174,9 +180,15 @@ class Denoiser(MovingTeacher, Method):
     # === Learning ===
 
     def prepare(self, batch):
-        return self.examples(batch, *(self.seed_generator,) * 3)
+        return self.examples(batch, *(self.seed_generator,) * 4)
 
-    def examples(self, batch, time_seed, noise_seed, label_seed):
+    def clean(self, images, seed):
+        """Returns what noise is added to: images in [-1, 1], or latents, drawn anew."""
+        if self.latent_scale is not None:
+            return draw_latents(images, self.latent_scale, seed)
+        return ops.cast(images, "float32") / 127.5 - 1.0
+
+    def examples(self, batch, time_seed, noise_seed, label_seed, latent_seed):
         """Draws times, noise and dropped labels of a batch.
 
         Returns:
@@ -184,7 +196,7 @@ class Denoiser(MovingTeacher, Method):
             should predict, and `label` `[B]`, if there are classes.
         """
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(batch)
-        clean = ops.cast(images, "float32") / 127.5 - 1.0
+        clean = self.clean(images, latent_seed)
         count = ops.shape(clean)[0]
         times = self.schedule.draw(count, time_seed)
         noise = keras.random.normal(ops.shape(clean), seed=noise_seed)
@@ -218,7 +230,7 @@ class Denoiser(MovingTeacher, Method):
 
     def test_step(self, batch):
         # The same draws for each batch and epoch, so that losses can be compared.
-        prepared = self.examples(batch, 0, 1, 2)
+        prepared = self.examples(batch, 0, 1, 2, 3)
         count = ops.shape(prepared["noised"])[0]
         losses = {
             f"{name}_loss": (self.loss_of(network, prepared), count)
@@ -241,7 +253,7 @@ class Denoiser(MovingTeacher, Method):
             return super().fit(checked(x, y, self.num_classes), y, *args, **kwargs)
 
     def get_config(self):
-        names = "num_classes prediction label_dropout seed"
+        names = "num_classes prediction label_dropout latent_scale seed"
         return {
             **super().get_config(),
             **{name: getattr(self, name) for name in names.split()},
