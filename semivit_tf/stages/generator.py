@@ -8,6 +8,7 @@ from semivit_tf.diffusion.u_vit import UViT
 from semivit_tf.methods.denoiser import Denoiser, GrowingMomentum
 from semivit_tf.methods.ema_teacher import EMATeacher
 from semivit_tf.stages.batch_sizes import Batch
+from semivit_tf.stages.memory import denoiser_need
 from semivit_tf.stages.optimizers import learning_rates
 from semivit_tf.stages.training import Training, TrainingKind
 from semivit_tf.training.weight_files import save_weights
@@ -68,6 +69,9 @@ class Generator(TrainingKind):
             images_per_step=settings.batch_size,
             callbacks=[EMATeacher(GrowingMomentum(settings.ema_momentum))],
         )
+
+    def need(self, run, stage, denoiser):
+        return denoiser_need(run, denoiser, run.settings(stage).batch_size)
 
     def initialise(self, run, stage, model):
         pass  # from scratch

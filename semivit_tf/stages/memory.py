@@ -11,7 +11,7 @@ import pathlib
 
 import tensorflow as tf
 
-from semivit_tf.backbones.kept_values import kept_values
+from semivit_tf.backbones.kept_values import kept_values, transformer_values
 from semivit_tf.config.settings import InputError
 
 _LIBRARIES = 0.65e9  # TensorFlow, Keras and NumPy, before anything is built
@@ -20,6 +20,8 @@ _COMPILING = 0.45e9  # what XLA takes while it compiles a step
 _WRITTEN = 5  # copies of the weights, with their moments, while a checkpoint is made
 _COMPILED = 5  # copies of them as a compiled step's arguments and results
 _SCORED = 0.05  # of what learning an image keeps, where a teacher only labels it
+_JOINT_TOKENS = 3  # of a U-ViT: two tokens side by side, and the one made of them
+_NOISED = 6  # noise, images with noise, what is predicted and what should be
 _BATCHES_AHEAD = 3  # prepared while a step runs
 _MOST_OF_WHAT_IS_FREE = 0.9
 
@@ -83,6 +85,30 @@ def labeled_need(run, network, images, views, averaged, gated=False, scored=0):
         replicas=run.strategy.num_replicas_in_sync,
         compiled=run.compiles_by_xla(gated),
         scored=_SCORED * scored * kept,
+    )
+
+
+def denoiser_need(run, denoiser, images):
+    """Returns the `Need` of learning to predict noise with a U-ViT.
+
+    Args:
+        run: `Run`.
+        denoiser: `Denoiser`.
+        images: Integer. Images of a step.
+    """
+    network, pixels = denoiser.student, math.prod(denoiser.image_shape)
+    tokens = network.extra_tokens + math.prod(network.grid)
+    sizes = tokens, network.width, network.heads
+    kept = transformer_values(*sizes, network.depth + 1) + _NOISED * pixels
+    kept += network.depth // 2 * _JOINT_TOKENS * tokens * network.width
+    weights = network.count_params()
+    return Need(
+        trained=weights,
+        copied=weights,
+        kept=images * kept,
+        pixels=images * pixels,
+        replicas=run.strategy.num_replicas_in_sync,
+        compiled=run.compiles_by_xla(),
     )
 
 

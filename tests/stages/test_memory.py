@@ -1,5 +1,6 @@
 """Memory is estimated before anything is traced, and batches are cut to fit."""
 
+import math
 import subprocess
 import sys
 
@@ -9,7 +10,9 @@ from semivit_tf.backbones.convnext import ConvNeXt
 from semivit_tf.backbones.kept_values import kept_values
 from semivit_tf.backbones.keras_applications import create_application
 from semivit_tf.config.run import RunConfig
-from semivit_tf.stages.memory import Need, fitting_parts, free_memory
+from semivit_tf.methods.denoiser import Denoiser
+from semivit_tf.stages.memory import Need, denoiser_need, fitting_parts, free_memory
+from tests.diffusion.small import small_u_vit
 from tests.methods.small import (
     small_conformer,
     small_resnet,
@@ -29,6 +32,17 @@ def test_a_vit_keeps_what_its_blocks_keep():
     assert kept_values(small_vit(depth=3), tokens=2) == 3 * (18 * 2 * 16 + 2 * 2 * 4)
     remade = small_vit(depth=3, rematerialize=True)
     assert kept_values(remade) == block + 2 * 3 * 5 * 16
+
+
+def test_a_u_vit_keeps_what_its_blocks_and_joints_keep(tmp_path):
+    """2 + 4 tokens of 16 channels, 2 heads, 3 blocks and a joint; 64 pixels."""
+    denoiser = Denoiser(small_u_vit(), 3)
+    need = denoiser_need(prepared(tmp_path), denoiser, images=5)
+    blocks = 3 * (18 * 6 * 16 + 2 * 2 * 6**2)
+    assert need.kept == 5 * (blocks + 3 * 6 * 16 + 6 * 64)
+    weights = sum(math.prod(w.shape) for w in denoiser.student.trainable_variables)
+    assert need.trained == need.copied == weights
+    assert need.pixels == 5 * 64
 
 
 def test_two_streams_keep_their_maps_their_tokens_and_what_they_exchange():
