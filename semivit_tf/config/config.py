@@ -8,6 +8,7 @@ from semivit_tf.config.backbone import BackboneConfig
 from semivit_tf.config.data import DataConfig
 from semivit_tf.config.finetune import FinetuneConfig
 from semivit_tf.config.generator import GenerateConfig, GeneratorConfig
+from semivit_tf.config.judge import JudgeConfig
 from semivit_tf.config.method_settings import MethodSettings
 from semivit_tf.config.predict import PredictConfig
 from semivit_tf.config.presets import PUBLISHED
@@ -42,6 +43,7 @@ class Config:
     generator: GeneratorConfig = GeneratorConfig()
     generate: GenerateConfig = GenerateConfig()
     new_images: PredictConfig = PredictConfig()
+    judge: JudgeConfig = JudgeConfig()
     run: RunConfig = RunConfig()
 
     def __post_init__(self):
@@ -57,7 +59,7 @@ class Config:
         """Returns the settings of the run, with its stages and its folder."""
         found = {}
         if self.run.stages is None:
-            left_out = {"probe", PREDICT}
+            left_out = {"probe", "judge", PREDICT}
             if self.backbone and self.backbone.init_from:
                 left_out.add("pretrain")  # there are features already
             stages = self.run.pipeline_stages()
@@ -114,6 +116,7 @@ class Config:
             "generator": (GeneratorConfig,),
             "generate": (GenerateConfig,),
             "new_images": (PredictConfig,),
+            "judge": (JudgeConfig,),
         }
 
     @classmethod

@@ -84,3 +84,9 @@ class GenerateConfig(Settings):
     batch_size: int = setting(
         64, "Images that go through the network at once; twice with guidance.", low=1
     )
+    folders: bool = setting(
+        False,
+        "Also write the images as PNG files, a folder for each class, as "
+        "--dataset=folder reads them.",
+        identity=False,
+    )

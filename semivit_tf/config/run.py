@@ -17,7 +17,14 @@ STAGES = (
     "export",
 )
 PREDICT = "predict"  # by itself, on new images
-_GENERATIVE = ("pseudo_label", "generator", "generate", "retrain", "retrain_semi")
+_GENERATIVE = (
+    "pseudo_label",
+    "generator",
+    "generate",
+    "judge",
+    "retrain",
+    "retrain_semi",
+)
 PIPELINE_STAGES = {
     "semi_vit": (*STAGES, PREDICT),
     "dpt": (*STAGES[:-2], *_GENERATIVE, *STAGES[-2:], PREDICT),
@@ -52,8 +59,8 @@ class RunConfig(Settings):
         None,
         f"Stages to run, of {','.join(STAGES)}, in this order; with --pipeline=dpt "
         f"also {','.join(_GENERATIVE)}, before evaluate; with --images also {PREDICT}, "
-        "after all others; default: all but probe and predict, and with --init_from "
-        "without pretrain.",
+        "after all others; default: all but probe, judge and predict, and with "
+        "--init_from without pretrain.",
         identity=False,
         first=True,
     )

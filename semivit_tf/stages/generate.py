@@ -4,14 +4,15 @@ import math
 import time
 
 import numpy as np
-import tensorflow as tf
 
 from semivit_tf.config.settings import InputError
+from semivit_tf.data.class_folders import write_class_folders
 from semivit_tf.diffusion.sampling import sample
 from semivit_tf.stages.failures import input_errors
+from semivit_tf.stages.generator import Generator
 from semivit_tf.stages.stage import Kind
 from semivit_tf.stages.starting_weights import handed_on
-from semivit_tf.training.pictures import stacked
+from semivit_tf.training.pictures import in_rows, write_picture
 from semivit_tf.training.progress import clock
 from semivit_tf.training.weight_files import load_weights
 from semivit_tf.whole_file import whole_path
@@ -41,12 +42,12 @@ class Generate(Kind):
         folder, settings = run.stage_folder(stage), run.settings(stage)
         if folder.done:
             run.say(f"{stage.name}: done before")
+            write_folders(run, stage)
             return
         total = settings.images_per_class * run.num_classes
-        with input_errors():
-            files = shards(folder.path, total, settings.batch_size)
-            make_missing(run, stage, files, total)
-            draw_classes(folder.path, run.num_classes)
+        files = shards(folder.path, total, settings.batch_size)
+        make_missing(run, stage, files, total)
+        draw_classes(folder.path, run.num_classes)
         folder.finish(
             started_from=generator_of(run, stage).name,
             images=total,
@@ -57,11 +58,25 @@ class Generate(Kind):
             seed=run.config.run.seed,
         )
         run.say(f"{stage.name}: {total} images, {settings.images_per_class} of a class")
+        write_folders(run, stage)
 
 
 def generator_of(run, stage):
-    """Returns the stage whose network generates: the last that this one needs."""
-    return next(s for s in reversed(run.pipeline) if s.name in stage.needs)
+    """Returns the stage whose network generates."""
+    return next(
+        earlier
+        for earlier in run.pipeline
+        if earlier.name in stage.needs and isinstance(earlier.kind, Generator)
+    )
+
+
+def generating(run, stage):
+    """Returns the stage whose images a stage needs."""
+    return next(
+        earlier
+        for earlier in run.pipeline
+        if earlier.name in stage.needs and isinstance(earlier.kind, Generate)
+    )
 
 
 def shards(folder, total, batch_size):
@@ -80,9 +95,7 @@ def make_missing(run, stage, files, total):
     if not missing:
         return
     settings, seed = run.settings(stage), run.config.run.seed
-    generator = generator_of(run, stage)
-    denoiser = generator.kind.network(run, generator)
-    load_weights(denoiser.teacher, handed_on(run, generator, "teacher"))
+    denoiser = loaded_denoiser(run, stage)
     began, made = time.monotonic(), 0
     for path, places in missing.items():
         # Of each class in turn.
@@ -107,19 +120,31 @@ def make_missing(run, stage, files, total):
             run.say(f"{stage.name}: {places.stop} of {total}, {clock(seconds)} left")
 
 
+def loaded_denoiser(run, stage):
+    """Returns the trained `Denoiser` that a stage generates with."""
+    generator = generator_of(run, stage)
+    with input_errors():
+        denoiser = generator.kind.network(run, generator)
+    load_weights(denoiser.teacher, handed_on(run, generator, "teacher"))
+    return denoiser
+
+
 def draw_classes(folder, num_classes):
     """Draws the first images of each class, a row each, in `pictures/classes.png`."""
     images, _ = read_images(folder)
     columns = min(len(images) // num_classes, _SHOWN)
-    if not columns:
-        return
-    rows = images[: columns * num_classes].reshape(
-        columns, num_classes, *images.shape[1:]
-    )
-    joined = np.concatenate(list(rows), axis=2)  # [K, H, columns W, C]
-    picture = stacked(joined, images.shape[2])
-    with whole_path(folder / "pictures" / "classes.png") as path:
-        path.write_bytes(tf.io.encode_png(picture).numpy())
+    if columns:
+        picture = in_rows(images[: columns * num_classes], num_classes)
+        write_picture(folder / "pictures" / "classes.png", picture)
+
+
+def write_folders(run, stage):
+    """Writes the images as PNG files, too, if that is asked for and not done."""
+    folder = run.stage_folder(stage).path
+    if run.settings(stage).folders and not (folder / "folders").exists():
+        made = read_images(folder)
+        write_class_folders(folder / "folders", *made, run.data.class_names)
+        run.say(f"{stage.name}: PNG files in {folder / 'folders'}")
 
 
 def read_images(folder):

@@ -7,6 +7,7 @@ from semivit_tf.stages.finetune import Finetune
 from semivit_tf.stages.generate import Generate
 from semivit_tf.stages.generated_data import with_generated_images, with_pseudo_labels
 from semivit_tf.stages.generator import Generator
+from semivit_tf.stages.judge import Judge, with_true_labels
 from semivit_tf.stages.predict import Predict
 from semivit_tf.stages.pretrain import Pretrain
 from semivit_tf.stages.probe import Probe
@@ -36,6 +37,13 @@ _GENERATE = (
         data=with_pseudo_labels("pseudo_label"),
     ),
     Stage("generate", Generate(), "generate", needs=("generator",)),
+    Stage(
+        "judge",
+        Judge(),
+        "judge",
+        needs=("pseudo_label", "generate"),
+        data=with_true_labels,
+    ),
 )
 # The same again, on labelled and generated images.
 _RETRAIN = tuple(

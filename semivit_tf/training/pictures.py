@@ -43,12 +43,26 @@ class Pictures(keras.callbacks.Callback):
         if epoch + 1 not in self.epochs:
             return
         picture = self.picture()
-        with whole_path(
-            self.folder / "pictures" / f"epoch-{epoch + 1:05d}.png"
-        ) as path:
-            path.write_bytes(tf.io.encode_png(picture).numpy())
+        write_picture(self.folder / "pictures" / f"epoch-{epoch + 1:05d}.png", picture)
         step = int(self.model.optimizer.iterations.numpy())
         tf.summary.image("pictures", picture[None], step=step)
+
+
+def write_picture(path, picture):
+    """Writes a uint8 array `[H, W, C]` as a PNG file."""
+    with whole_path(path) as aside:
+        aside.write_bytes(tf.io.encode_png(picture).numpy())
+
+
+def in_rows(images, count):
+    """Joins images that belong to rows in turn into one picture; see `stacked`.
+
+    Args:
+        images: uint8 array `[M, H, W, C]`, M a multiple of `count`.
+        count: Integer. How many rows there are.
+    """
+    columns = images.reshape(-1, count, *images.shape[1:])
+    return stacked(np.concatenate(list(columns), axis=2), images.shape[2])
 
 
 def stacked(rows, width):

@@ -1,19 +1,26 @@
 """A classifier labels, a generator learns and draws, and a classifier learns again."""
 
 import csv
+import errno
 import json
+import os
 import re
 
 import keras
 import numpy as np
 import pytest
+from sklearn.metrics import precision_score, recall_score
 
+from semivit_tf.backbones.plain_cnn import plain_cnn
 from semivit_tf.config.generator import SOLVERS
 from semivit_tf.data.digits import load_digits
 from semivit_tf.diffusion import solvers
+from semivit_tf.evaluation.frechet_distance import frechet_distance
+from semivit_tf.methods.classifier import Classifier
 from semivit_tf.stages import generate
 from semivit_tf.stages.generator import fitting_patch
-from semivit_tf.training.weight_files import read_arrays
+from semivit_tf.training.checkpoints import Checkpoints
+from semivit_tf.training.weight_files import load_weights, read_arrays
 from tests.stages.runs import error, run
 
 STAGES = "--stages=finetune,pseudo_label,generator,generate,retrain,evaluate"
@@ -32,6 +39,8 @@ FLAGS = [
     "--generate_images_per_class=3",
     "--generate_steps=2",
     "--generate_batch_size=8",
+    "--judge_epochs=4",
+    "--judge_images_per_class=2",
     "--deterministic",
 ]
 LABELED = np.arange(40)  # of the digits, those that the runs may see the labels of
@@ -88,8 +97,6 @@ def generated(folder):
 
 def test_all_images_get_the_class_that_the_classifier_predicts(folders):
     from semivit_tf.backbones import create_backbone
-    from semivit_tf.methods.classifier import Classifier
-    from semivit_tf.training.weight_files import load_weights
 
     sizes = {"image_size": 8, "patch_size": 4, "width": 8, "depth": 1, "heads": 2}
     model = Classifier(create_backbone("vit", channels=1, **sizes), 10)
@@ -163,17 +170,162 @@ def test_the_evaluation_shows_both_classifiers(folders):
     assert [row["stage"] for row in results] == ["finetune", "retrain"]
 
 
-def test_a_stopped_generation_goes_on_with_the_next_file(folders, capsys):
-    folder = folders[1] / "generate"
-    before = {path.name: path.read_bytes() for path in folder.glob("*.npz")}
-    assert sorted(before) == ["images-00000.npz", "images-00001.npz"]
-    (folder / "images-00001.npz").unlink()
-    (folder / "DONE").unlink()
-    root = folders[1].parent
-    assert run(*FLAGS, *digits(root, True), f"--workdir={folders[1]}") == 0
+# === The judge ===
+
+
+@pytest.fixture(scope="module")
+def judged(folders):
+    """What the judge found in the run that could see all labels."""
+    data = digits(folders[0].parent, False)
+    assert run(*FLAGS, *data, "--stages=judge", f"--workdir={folders[0]}") == 0
+    return json.loads((folders[0] / "judge.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def judge(folders, judged):
+    """The judge's network, to ask it again."""
+    model = Classifier(plain_cnn((8, 8, 1)), 10)
+    load_weights(model, folders[0] / "judge" / "weights" / "student.safetensors")
+    return model
+
+
+def seen(judge, images):
+    features = judge.backbone(images.astype("float32"))
+    return np.asarray(features), np.argmax(judge.head(features), axis=1)
+
+
+def test_the_judge_knows_all_labels_and_says_how_good_it_is(judge, judged):
+    test = load_digits().test
+    _, answers = seen(judge, test.images)
+    accuracy = np.mean(answers == test.labels)
+    assert (
+        judged["judged_by"]["labels"] == 1438 and judged["judged_by"]["images"] == 359
+    )
+    assert judged["judged_by"]["network"] == "plain_cnn"
+    assert accuracy > 0.6 and accuracy == pytest.approx(judged["judged_by"]["accuracy"])
+
+
+def test_generated_images_are_compared_with_test_images(folders, judge, judged):
+    images, labels = generated(folders[0])
+    features, answers = seen(judge, images)
+    assert judged["images"] == judged["generated"]["images"] == 30
+    assert judged["agreement"] == pytest.approx(np.mean(answers == labels))
+    one = np.mean(answers[labels == 4] == 4)
+    assert judged["classes"]["4"] == pytest.approx(one)
+    real, _ = seen(judge, load_digits().test.images)
+    found = judged["generated"]["frechet_distance"]
+    assert found == pytest.approx(frechet_distance(features, real), rel=1e-4)
+    # After an epoch images are hardly better than noise; training images are.
+    assert judged["training"]["frechet_distance"] < found / 2
+    assert judged["training"]["precision"] > judged["noise"]["precision"]
+    near = judged["nearest_training_image"]
+    assert 0 < near["held_out"] < near["generated"]
+
+
+def test_pseudo_labels_have_a_precision_and_a_recall_of_each_class(folders, judged):
+    truth = load_digits().train.labels
+    labels = [label for _, label in pseudo_labels(folders[0])]
+    for name, score in (("precision", precision_score), ("recall", recall_score)):
+        expected = score(truth, labels, average=None, zero_division=0)
+        found = [row[name] for row in judged["pseudo_labels"]]
+        np.testing.assert_allclose(found, expected)
+
+
+def read_picture(path):
+    """Returns a picture's images `[rows, columns, 8, 8]`, without the gaps."""
+    pixels = np.asarray(keras.utils.load_img(path, color_mode="grayscale"))
+    rows, columns = (side // 100 for side in pixels.shape)
+    parts = pixels.reshape(rows, 100, columns, 100).swapaxes(1, 2)
+    return parts[:, :, 4::12, 4::12]
+
+
+def test_pictures_show_solvers_guidance_and_what_may_be_copied(folders, judged):
+    folder = folders[0] / "judge" / "pictures"
+    ways = [f"dpm_solver_pp_2m-guidance-{guidance}" for guidance in (0, 1, 2)]
+    ways += [f"{s}-guidance-0.4" for s in ("ancestral", "ddim", "dpm_solver_2")]
+    names = sorted(path.stem for path in folder.iterdir())
+    assert names == sorted([*ways, "nearest"])
+    pictures = np.stack([read_picture(folder / f"{way}.png") for way in ways])
+    assert pictures.shape == (6, 10, 2, 8, 8)
+    assert len(np.unique(pictures.reshape(6, -1), axis=0)) == 6
+    nearest = read_picture(folder / "nearest.png")
+    images, _ = generated(folders[0])
+    np.testing.assert_array_equal(nearest[:, 0], images[:24, :, :, 0])
+    training = {image.tobytes() for image in load_digits().train.images[..., 0]}
+    shown = {image.tobytes() for image in nearest[:, 1:].reshape(-1, 8, 8)}
+    assert nearest.shape == (24, 4, 8, 8) and shown < training
+
+
+def test_what_was_judged_stays(folders, judged, capsys):
+    before = (folders[0] / "judge.json").stat().st_mtime_ns
+    data = digits(folders[0].parent, False)
+    assert run(*FLAGS, *data, "--stages=judge", f"--workdir={folders[0]}") == 0
     said = capsys.readouterr().out
-    assert "generator: done before" in said and "generate: 30 images" in said
-    assert {path.name: path.read_bytes() for path in folder.glob("*.npz")} == before
+    assert "judge: done before" in said and "of 30 generated images" in said
+    assert (folders[0] / "judge.json").stat().st_mtime_ns == before
+
+
+# === Stopped, and continued ===
+
+
+def stop_after_a_checkpoint(monkeypatch, stage):
+    """Makes a run end like a killed one, right after a stage's first checkpoint."""
+    save = Checkpoints.save
+
+    def save_and_stop(self, *arguments):
+        save(self, *arguments)
+        if self.folder.parent.name == stage:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoints, "save", save_and_stop)
+
+
+def fill_disk(monkeypatch):
+    """Lets one file of generated images be written, and half of the next."""
+    write, written = np.savez, []
+
+    def write_or_fail(file, **content):
+        if written:
+            file.write(bytes(100))
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "the disk")
+        written.append(file)
+        write(file, **content)
+
+    monkeypatch.setattr(np, "savez", write_or_fail)
+
+
+def test_a_run_that_is_stopped_again_and_again_ends_with_the_same_bytes(
+    folders, tmp_path, capsys, monkeypatch
+):
+    """In the generator, in the second file of images, and in the second classifier."""
+    command = [*FLAGS, *digits(tmp_path, False), f"--workdir={tmp_path / 'run'}"]
+    command.append("--checkpoint_steps=2")
+    with monkeypatch.context() as patched:
+        stop_after_a_checkpoint(patched, "generator")
+        assert run(*command) == 130
+    with monkeypatch.context() as patched:
+        fill_disk(patched)
+        assert run(*command) == 2
+    captured = capsys.readouterr()
+    assert "continued at step 2" in captured.out
+    line = captured.err.splitlines()[-1]
+    assert "No space left" in line and line.endswith("the same command continues")
+    folder = tmp_path / "run" / "generate"
+    assert [path.name for path in folder.iterdir()] == ["images-00000.npz"]
+    first = (folder / "images-00000.npz").stat().st_mtime_ns
+    with monkeypatch.context() as patched:
+        stop_after_a_checkpoint(patched, "retrain")
+        assert run(*command) == 130
+    assert (folder / "images-00000.npz").stat().st_mtime_ns == first
+    assert run(*command) == 0
+    assert "generate: done before" in capsys.readouterr().out
+    names = ["evaluation.json", "pseudo_label/labels.csv"]
+    for kind in ("generator/weights/*", "generate/*.*", "retrain/weights/*"):
+        names += [path.relative_to(folders[0]) for path in folders[0].glob(kind)]
+    assert len(names) == 7
+    for name in names:
+        expected = (folders[0] / name).read_bytes()
+        assert (tmp_path / "run" / name).read_bytes() == expected, name
 
 
 def test_without_generated_images_the_same_classifier_comes_out(folders, tmp_path):
@@ -214,7 +366,10 @@ def test_photographs_and_generated_images_are_learned_together(tmp_path):
 def test_what_cannot_be_done_is_refused_before_anything_runs(tmp_path, capsys):
     folder = f"--workdir={tmp_path / 'run'}"
     line = error(capsys, *FLAGS, "--stages=pseudo_label", folder)
-    assert "--stages=pseudo_label needs the stage finetune or semi_finetune" in line
+    assert (
+        "--stages=pseudo_label needs the stage finetune or semi_finetune"
+        in line
+    )
     line = error(capsys, *FLAGS, "--stages=finetune,retrain", folder)
     assert "--stages=retrain needs the stage generate" in line
     line = error(capsys, *FLAGS, "--generator_label_dropout=0", folder)

@@ -15,10 +15,11 @@ from semivit_tf.stages.stage_table import PIPELINES
 
 STAGES = set().union(*PIPELINE_STAGES.values())
 PACKAGE = pathlib.Path(semivit_tf.__file__).parent
-# Words that mean something else there: a view of an image, a room of the package, and
-# what a batch holds.
+# Words that mean something else there: a view of an image, a room of the package, what
+# a batch holds, and a function of a selection.
 NOT_A_STAGE = {
     ("methods", "pseudo_label"),
+    ("methods", "judge"),
     ("augment", "pretrain"),
     ("data", "pretrain"),
     ("__init__.py", "export"),
