@@ -59,7 +59,7 @@ class Config:
         """Returns the settings of the run, with its stages and its folder."""
         found = {}
         if self.run.stages is None:
-            left_out = {"probe", "judge", PREDICT}
+            left_out = {"probe", "logistic", "judge", "retrain_logistic", PREDICT}
             if self.backbone and self.backbone.init_from:
                 left_out.add("pretrain")  # there are features already
             stages = self.run.pipeline_stages()

@@ -22,12 +22,20 @@ _GENERATIVE = (
     "generator",
     "generate",
     "judge",
+    "retrain_logistic",
     "retrain",
     "retrain_semi",
 )
 PIPELINE_STAGES = {
     "semi_vit": (*STAGES, PREDICT),
-    "dpt": (*STAGES[:-2], *_GENERATIVE, *STAGES[-2:], PREDICT),
+    "dpt": (
+        *STAGES[:3],
+        "logistic",
+        *STAGES[3:-2],
+        *_GENERATIVE,
+        *STAGES[-2:],
+        PREDICT,
+    ),
 }
 
 
@@ -58,9 +66,10 @@ class RunConfig(Settings):
     stages: str | None = setting(
         None,
         f"Stages to run, of {','.join(STAGES)}, in this order; with --pipeline=dpt "
-        f"also {','.join(_GENERATIVE)}, before evaluate; with --images also {PREDICT}, "
-        "after all others; default: all but probe, judge and predict, and with "
-        "--init_from without pretrain.",
+        f"also logistic, before finetune, and {','.join(_GENERATIVE)}, before "
+        f"evaluate; with --images also {PREDICT}, after all others; default: all but "
+        "probe, judge, predict and those of logistic regression, and with --init_from "
+        "without pretrain.",
         identity=False,
         first=True,
     )

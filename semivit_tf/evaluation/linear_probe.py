@@ -35,7 +35,9 @@ def _loss_and_gradient(inputs, classes, penalty, matrix):
     return loss, tape.gradient(loss, matrix)
 
 
-def fit_softmax(features, labels, num_classes, penalty, start=None, steps=300):
+def fit_softmax(
+    features, labels, num_classes, penalty, start=None, steps=300, intercept=True
+):
     """Returns the weights and, in the last row, biases `[D + 1, K]` at the minimum.
 
     Args:
@@ -46,6 +48,7 @@ def fit_softmax(features, labels, num_classes, penalty, start=None, steps=300):
             biases are not penalised.
         start: Optional array `[D + 1, K]` to start from.
         steps: Integer. The largest number of iterations.
+        intercept: Bool. Whether there are biases; else they are 0.
     """
     inputs = tf.constant(features, tf.float32)
     classes = tf.constant(labels, tf.int32)
@@ -54,7 +57,9 @@ def fit_softmax(features, labels, num_classes, penalty, start=None, steps=300):
     def objective(flat):
         matrix = flat.reshape(shape).astype("float32")
         loss, gradient = _loss_and_gradient(inputs, classes, penalty, matrix)
-        return float(loss), gradient.numpy().astype("float64").ravel()
+        gradient = gradient.numpy().astype("float64")
+        gradient[-1] *= intercept
+        return float(loss), gradient.ravel()
 
     first = np.zeros(shape) if start is None else start
     options = {"maxiter": steps, "gtol": 1e-6}

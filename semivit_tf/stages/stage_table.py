@@ -8,6 +8,7 @@ from semivit_tf.stages.generate import Generate
 from semivit_tf.stages.generated_data import with_generated_images, with_pseudo_labels
 from semivit_tf.stages.generator import Generator
 from semivit_tf.stages.judge import Judge, with_true_labels
+from semivit_tf.stages.logistic import Logistic
 from semivit_tf.stages.predict import Predict
 from semivit_tf.stages.pretrain import Pretrain
 from semivit_tf.stages.probe import Probe
@@ -17,7 +18,8 @@ from semivit_tf.stages.stage import Stage
 
 _CLASSIFIERS = ("finetune", "semi_finetune")
 
-_RETRAINED = (*_CLASSIFIERS, "retrain", "retrain_semi")
+_LABELERS = ("logistic", *_CLASSIFIERS)
+_RETRAINED = (*_LABELERS, "retrain_logistic", "retrain", "retrain_semi")
 _GENERATED = with_generated_images("generate")
 
 _LEARN = (
@@ -28,7 +30,7 @@ _LEARN = (
     Stage("semi_finetune", SemiFinetune(), "semi", starts_from=("finetune",)),
 )
 _GENERATE = (
-    Stage("pseudo_label", PseudoLabel(), starts_from=_CLASSIFIERS),
+    Stage("pseudo_label", PseudoLabel(), starts_from=_LABELERS),
     Stage(
         "generator",
         Generator(),
@@ -49,6 +51,7 @@ _GENERATE = (
 _RETRAIN = tuple(
     Stage(name, kind, settings, (start,), ("generate",), _GENERATED, repeats=repeated)
     for name, kind, settings, start, repeated in (
+        ("retrain_logistic", Logistic(), None, "pretrain", "logistic"),
         ("retrain", Finetune(), "finetune", "pretrain", "finetune"),
         ("retrain_semi", SemiFinetune(), "semi", "retrain", "semi_finetune"),
     )
@@ -64,7 +67,9 @@ PIPELINES = {
         _PREDICT,
     ),
     "dpt": (
-        *_LEARN,
+        *_LEARN[:3],
+        Stage("logistic", Logistic(), starts_from=("pretrain",)),
+        *_LEARN[3:],
         *_GENERATE,
         *_RETRAIN,
         Stage("evaluate", Evaluate(), starts_from=_RETRAINED),

@@ -33,6 +33,21 @@ def test_the_minimum_is_scikit_learns():
     assert np.abs(difference - difference.mean(axis=1, keepdims=True)).max() < 5e-3
 
 
+def test_without_biases_the_minimum_is_scikit_learns_as_well():
+    """With the penalty of 0.0025 / n theirs has C = 400, whatever n is."""
+    features, labels = digits()
+    features, labels = (
+        features[:60] / np.linalg.norm(features[:60], axis=1)[:, None],
+        (labels[:60]),
+    )
+    matrix = fit_softmax(features, labels, 10, 0.0025 / 60, steps=5000, intercept=False)
+    theirs = LogisticRegression(C=400, fit_intercept=False, tol=1e-9, max_iter=20000)
+    theirs.fit(features, labels)
+    assert np.abs(matrix[:-1]).max() > 1 and not matrix[-1].any()
+    size = np.abs(theirs.coef_).max()
+    np.testing.assert_allclose(matrix[:-1].T, theirs.coef_, atol=0.02 * size)
+
+
 def test_probe_learns_the_digits_and_scales_do_not_matter():
     features, labels = digits()
     known, truth = features[:800], labels[:800]

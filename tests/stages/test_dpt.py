@@ -367,7 +367,7 @@ def test_what_cannot_be_done_is_refused_before_anything_runs(tmp_path, capsys):
     folder = f"--workdir={tmp_path / 'run'}"
     line = error(capsys, *FLAGS, "--stages=pseudo_label", folder)
     assert (
-        "--stages=pseudo_label needs the stage finetune or semi_finetune"
+        "--stages=pseudo_label needs the stage logistic or finetune or semi_finetune"
         in line
     )
     line = error(capsys, *FLAGS, "--stages=finetune,retrain", folder)
