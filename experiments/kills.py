@@ -5,9 +5,9 @@
 A small pipeline on the digits, its operations deterministic, is run once untouched, and
 then killed (SIGKILL) inside each of its stages at random moments, and started again,
 until it comes to its end. This is done on one device, on two replicas, on one device
-with DINO in place of MAE, and with two workers, one of which is killed. All files that
-docs/running.md promises have to be the same bytes. Writes
-experiments/results/kills.json: how often each stage was hit.
+with DINO in place of MAE, with two workers, one of which is killed, and on one device
+with all stages of DPT. All files that docs/running.md promises have to be the same
+bytes. Writes experiments/results/kills.json: how often each stage was hit.
 """
 
 import argparse
@@ -26,7 +26,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from semivit_tf.config.run import STAGES
+from semivit_tf.config.run import PIPELINE_STAGES, PREDICT, STAGES
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 COMMAND = "python experiments/kills.py"
@@ -52,12 +52,21 @@ WORKERS = """
 --strategy=multi_worker --pretrain_batch_size=1400 --pretrain_epochs=40
 --semi_unlabeled_per_labeled=70 --semi_epochs=16
 """.split()
+DPT_STAGES = tuple(name for name in PIPELINE_STAGES["dpt"] if name != PREDICT)
+DPT = f"""
+--pipeline=dpt --stages={",".join(DPT_STAGES)} --pretrain_epochs=6
+--finetune_epochs=40 --semi_epochs=4 --generator_epochs=3 --generator_batch_size=64
+--generator_width=16 --generator_depth=2 --generator_heads=2
+--generate_images_per_class=210 --generate_steps=4 --judge_epochs=3
+--judge_images_per_class=4
+""".split()
 # The flags of each, the stages to kill in, and how often in each of them.
 PIPELINES = {
     "one device": ([], STAGES, 4),
     "two replicas": (["--strategy=mirrored", "--logical_cpus=2"], STAGES, 4),
     "one device, DINO": (DINO, ("pretrain", "probe"), 2),
     "two workers": (WORKERS, STAGES, 1),
+    "one device, DPT": (DPT, DPT_STAGES, 1),
 }
 AT_ONCE = 2  # kills in a stage of one run; for more there are more runs
 # TensorBoard's file holds clock times, and a SavedModel the numbers that TensorFlow
@@ -97,8 +106,9 @@ def run_and_be_killed(target, seconds, report, flags):
 
         return carry_out_on_time
 
-    for stage in TABLE["semi_vit"]:
-        stage.kind.carry_out = timed(stage.kind.carry_out)
+    kinds = {id(s.kind): s.kind for stages in TABLE.values() for s in stages}
+    for kind in kinds.values():
+        kind.carry_out = timed(kind.carry_out)
     code = run(["main.py", *flags])
     pathlib.Path(report).write_text(json.dumps(times))
     return code
@@ -237,16 +247,18 @@ def measure(flags, stages, wanted, folder):
 
 def table(result):
     """Returns the result as a Markdown table."""
-    lines = [
-        "| killed in | " + " | ".join(STAGES) + " | runs | files compared |",
-        "|---|" + "---|" * (len(STAGES) + 2),
-    ]
-    for name in PIPELINES:
-        found = result[name]
-        cells = [str(found["kills"].get(stage, 0)) for stage in STAGES]
-        cells += [f"{found['runs']}, all as the untouched one", str(found["files"])]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    measured = {name: result[name] for name in PIPELINES if name in result}
+    rows = [["kills in", *measured]]
+    for stage in DPT_STAGES:
+        kills = (found["kills"].get(stage, "") for found in measured.values())
+        rows.append([stage, *kills])
+    for title, name in (
+        ("runs, all as the untouched one", "runs"),
+        ("files compared", "files"),
+    ):
+        rows.append([title, *(found[name] for found in measured.values())])
+    lines = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
+    return "\n".join([lines[0], "|---|" + "---|" * len(measured), *lines[1:]])
 
 
 def main():

@@ -8,6 +8,8 @@ import statistics
 import numpy as np
 import pytest
 
+from semivit_tf.config.run import PIPELINE_STAGES, PREDICT
+
 EXPERIMENTS = pathlib.Path(__file__).parents[1] / "experiments"
 
 
@@ -99,6 +101,9 @@ def test_killed_runs_ended_as_the_untouched_one():
     del found["command"]
     stages = ("check", "pretrain", "probe", "finetune", "semi_finetune", "evaluate")
     least = {"one device": 4, "two replicas": 4, "two workers": 1}
+    if dpt := found.pop("one device, DPT", None):
+        assert set(dpt["kills"]) == {*PIPELINE_STAGES["dpt"]} - {PREDICT}
+        assert min(dpt["kills"].values()) >= 1 and sum(dpt["kills"].values()) >= 10
     assert set(found) == {*least, "one device, DINO"}
     for pipeline, times in least.items():
         kills = found[pipeline]["kills"]
