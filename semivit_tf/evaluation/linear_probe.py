@@ -14,6 +14,8 @@ PENALTIES = tuple(10.0**power for power in (0, -1, -2, -3, -4, -5, -6))
 # The penalty where there are too few labels to choose one.
 FALLBACK = 1e-2
 _FOLDS, _MANY = 5, 20_000
+# By how much an iteration should lower the loss: to compare penalties, and at the end.
+_ROUGH, _FINE = 1e-5, 1e-9
 
 
 @tf.function(
@@ -36,7 +38,14 @@ def _loss_and_gradient(inputs, classes, penalty, matrix):
 
 
 def fit_softmax(
-    features, labels, num_classes, penalty, start=None, steps=300, intercept=True
+    features,
+    labels,
+    num_classes,
+    penalty,
+    start=None,
+    steps=300,
+    intercept=True,
+    tolerance=_FINE,
 ):
     """Returns the weights and, in the last row, biases `[D + 1, K]` at the minimum.
 
@@ -49,6 +58,7 @@ def fit_softmax(
         start: Optional array `[D + 1, K]` to start from.
         steps: Integer. The largest number of iterations.
         intercept: Bool. Whether there are biases; else they are 0.
+        tolerance: Float. An iteration that lowers the loss by less is the last.
     """
     inputs = tf.constant(features, tf.float32)
     classes = tf.constant(labels, tf.int32)
@@ -62,7 +72,7 @@ def fit_softmax(
         return float(loss), gradient.ravel()
 
     first = np.zeros(shape) if start is None else start
-    options = {"maxiter": steps, "gtol": 1e-6}
+    options = {"maxiter": steps, "gtol": 1e-6, "ftol": tolerance}
     found = minimize(
         objective, first.ravel(), jac=True, method="L-BFGS-B", options=options
     )
@@ -85,22 +95,33 @@ def choose_penalty(features, labels, num_classes, seed=0):
     """Returns the penalty with the smallest loss on held-out labelled images.
 
     The labelled images are divided into five folds, or as many as the rarest class has
-    images, each of which is held out once; of many images, only one fold is.
+    images, each of which is held out once; of many images, only one fold is. Smaller
+    penalties are not tried once the loss has risen twice: they take longest.
     """
     rarest = np.bincount(labels)[np.unique(labels)].min()
     if rarest < 2:
         return FALLBACK
     folds = StratifiedKFold(min(_FOLDS, int(rarest)), shuffle=True, random_state=seed)
     splits = list(folds.split(features, labels))
-    losses = np.zeros(len(PENALTIES))
-    for fitted, apart in splits if len(labels) <= _MANY else splits[:1]:
-        matrix = None
-        for place, penalty in enumerate(PENALTIES):
-            matrix = fit_softmax(
-                features[fitted], labels[fitted], num_classes, penalty, matrix
+    splits = splits if len(labels) <= _MANY else splits[:1]
+    matrices, losses = [None] * len(splits), []
+    for penalty in PENALTIES:
+        losses.append(0.0)
+        for number, (fitted, apart) in enumerate(splits):
+            matrices[number] = fit_softmax(
+                features[fitted],
+                labels[fitted],
+                num_classes,
+                penalty,
+                matrices[number],
+                tolerance=_ROUGH,
             )
-            losses[place] += _cross_entropy(features[apart], labels[apart], matrix)
-    return PENALTIES[int(losses.argmin())]
+            losses[-1] += _cross_entropy(
+                features[apart], labels[apart], matrices[number]
+            )
+        if len(losses) > 2 and losses[-1] > losses[-2] > losses[-3]:
+            break
+    return PENALTIES[int(np.argmin(losses))]
 
 
 def linear_probe(features, labels, queries, num_classes, penalty=None):
@@ -116,10 +137,29 @@ def linear_probe(features, labels, queries, num_classes, penalty=None):
     Returns:
         Tuple `(classes [M], penalty)`.
     """
+    found, penalty = probe_scores(features, labels, queries, num_classes, penalty)
+    return found.argmax(axis=1), penalty
+
+
+def probe_scores(features, labels, queries, num_classes, penalty=None):
+    """Does what `linear_probe` does; returns scores `[M, K]` in place of classes."""
     mean, deviation = features.mean(axis=0), features.std(axis=0)
     deviation = np.where(deviation > 1e-6, deviation, 1.0)
     features, queries = (features - mean) / deviation, (queries - mean) / deviation
+    features, queries = _without_empty_directions(features, queries)
     if penalty is None:
         penalty = choose_penalty(features, labels, num_classes)
     matrix = fit_softmax(features, labels, num_classes, penalty)
-    return scores(queries, matrix).argmax(axis=1), penalty
+    return scores(queries, matrix), penalty
+
+
+def _without_empty_directions(features, queries):
+    """Returns fewer features where there are more than images: the same minimum.
+
+    The penalty leaves nothing in directions that no labelled image has, and does not
+    change where the others are rotated.
+    """
+    if features.shape[0] >= features.shape[1]:
+        return features, queries
+    directions = np.linalg.svd(features, full_matrices=False)[2].T
+    return features @ directions, queries @ directions

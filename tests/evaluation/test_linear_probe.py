@@ -11,6 +11,7 @@ from semivit_tf.evaluation.linear_probe import (
     choose_penalty,
     fit_softmax,
     linear_probe,
+    probe_scores,
     scores,
 )
 
@@ -58,6 +59,23 @@ def test_probe_learns_the_digits_and_scales_do_not_matter():
     stretched = features * np.linspace(0.1, 30, 64) + 5
     again, _ = linear_probe(stretched[:800], truth, stretched[800:], 10, penalty)
     assert np.mean(again == classes) > 0.995
+
+
+def test_more_features_than_images_have_scikit_learns_minimum():
+    """It is looked for in the directions that the images have."""
+    generator = np.random.default_rng(1)
+    labels = np.arange(30) % 3
+    features = (
+        generator.normal(size=(30, 100)) + np.eye(3)[labels].repeat(34, 1)[:, :100]
+    )
+    queries = generator.normal(size=(20, 100))
+    found, penalty = probe_scores(features, labels, queries, 3, penalty=0.1)
+    assert penalty == 0.1
+    mean, deviation = features.mean(axis=0), features.std(axis=0)
+    theirs = LogisticRegression(C=1 / (30 * 0.1), tol=1e-8, max_iter=5000)
+    theirs.fit((features - mean) / deviation, labels)
+    difference = found - theirs.decision_function((queries - mean) / deviation)
+    assert np.abs(difference - difference.mean(axis=1, keepdims=True)).max() < 5e-3
 
 
 def test_noise_wants_a_large_penalty_and_single_labels_no_choice():
