@@ -153,6 +153,17 @@ class RunConfig(Settings):
         choices=("labeled", "all"),
         identity=False,
     )
+    probe_features: str | None = setting(
+        None,
+        "Folder in which the stage probe keeps the features of all images, for runs "
+        "of other labels and seeds; default: none are kept.",
+        identity=False,
+    )
+    check_from: str | None = setting(
+        None,
+        "Folder of another run on the same images, whose stage check has read them.",
+        identity=False,
+    )
     folds: int | None = setting(
         None,
         "Folds of the labelled images, each of which tests a network that has not "

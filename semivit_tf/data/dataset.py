@@ -231,9 +231,13 @@ class Dataset:
             self.max_pixels,
         )
 
+    def evaluated(self, part, indices, batch_size=256):
+        """Returns one pass over images of `"train"` or `"test"`, in order."""
+        return self._evaluation(getattr(self.parts, part), indices, batch_size)
+
     def as_evaluated(self, indices, batch_size=256):
         """Returns one pass over training images, in order, as they are evaluated."""
-        return self._evaluation(self.parts.train, indices, batch_size)
+        return self.evaluated("train", indices, batch_size)
 
     def validation(self, batch_size=256):
         """Returns one pass over the validation images, or None if there are none."""

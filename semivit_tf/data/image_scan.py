@@ -109,7 +109,7 @@ class ImageScan:
                     f"{path} should hold a scan of these {len(source)} images. "
                     f"Received: a scan of {len(scan)} images"
                 )
-            if not np.array_equal(scan.identity, _identity(source)):
+            if not np.array_equal(scan.identity, source_identity(source)):
                 raise ValueError(
                     f"{path} should hold a scan of these {len(source)} images. "
                     "Received: a scan of other images"
@@ -155,7 +155,7 @@ def scan(source, progress=None, threads=None, max_pixels=MAX_PIXELS):
         raise ValueError(f"`threads` should be at least 1. Received: {threads}")
     count = len(source)
     found = ImageScan(
-        identity=_identity(source),
+        identity=source_identity(source),
         heights=np.zeros(count, "int32"),
         widths=np.zeros(count, "int32"),
         orientations=np.ones(count, "uint8"),
@@ -182,7 +182,8 @@ def scan(source, progress=None, threads=None, max_pixels=MAX_PIXELS):
     return dataclasses.replace(found, reasons=tuple(numbers))
 
 
-def _identity(source):
+def source_identity(source):
+    """Returns a digest of the images' names, or of pixels in memory: uint8 `[16]`."""
     digest = hashlib.blake2b(digest_size=DIGEST_SIZE)
     if isinstance(source, ArraySource):
         digest.update(repr(source.images.shape).encode())

@@ -10,6 +10,7 @@ from semivit_tf.data.check_report_text import describe
 from semivit_tf.data.image_scan import ImageScan, scan
 from semivit_tf.stages.failures import input_errors
 from semivit_tf.stages.run_data import split_and_batch
+from semivit_tf.stages.run_folder import RunFolder
 from semivit_tf.stages.stage import Kind
 from semivit_tf.training.distribution import meet
 from semivit_tf.training.progress import CountProgress
@@ -80,11 +81,22 @@ def _scan(run, stage, name, source):
     folder, limit = run.stage_folder(stage), run.config.data.max_pixels
     found = _earlier_scan(folder, name, source, limit)
     if found is None:
-        with CountProgress(f"{stage.name} {name} images") as progress:
-            found = scan(source, progress, max_pixels=limit)
+        found = _scan_of_another_run(run, stage, name, source)
+        if found is None:
+            with CountProgress(f"{stage.name} {name} images") as progress:
+                found = scan(source, progress, max_pixels=limit)
         folder.path.mkdir(parents=True, exist_ok=True)
         found.save(folder.path / f"{name}.npz")
     return found
+
+
+def _scan_of_another_run(run, stage, name, source):
+    """Returns what `--check_from` has found out about the same images, or None."""
+    other = run.config.run.check_from
+    if other is None:
+        return None
+    folder = RunFolder(other).stage(stage.name)
+    return _earlier_scan(folder, name, source, run.config.data.max_pixels)
 
 
 def _parts_of_images(data, sources):

@@ -5,7 +5,6 @@ import tensorflow as tf
 
 from semivit_tf.backbones import find_family
 from semivit_tf.evaluation.cross_validation import NEIGHBORS, cross_validate
-from semivit_tf.evaluation.features import extract_features
 from semivit_tf.evaluation.interval import in_percent
 from semivit_tf.evaluation.linear_probe import linear_probe
 from semivit_tf.evaluation.nearest_neighbors import PUBLISHED_COUNTS, vote_of_neighbors
@@ -13,6 +12,7 @@ from semivit_tf.evaluation.tables import text_table
 from semivit_tf.stages.failures import input_errors
 from semivit_tf.stages.folds import folds_of
 from semivit_tf.stages.held_out import held_out
+from semivit_tf.stages.kept_features import Features
 from semivit_tf.stages.stage import Kind
 from semivit_tf.stages.starting_weights import (
     handed_on,
@@ -91,29 +91,51 @@ def measure(known, labels, queries, truth, num_classes):
     return {"nearest_neighbors": neighbors, "linear": linear}
 
 
+def features_of(run, stage):
+    """Returns whose weights are measured, and the `Features` that they give."""
+    weights, network = encoder(run, stage)
+    encode = tf.function(
+        lambda images: network(images, training=False), reduce_retracing=True
+    )
+    return weights, Features(run, network, encode, run.config.run.probe_features)
+
+
 def probe(run, stage):
     """Measures the features on held-out images; writes and returns the result."""
-    part, batches = held_out(run)
+    part, _ = held_out(run)
     content, folds = {"part": part}, run.config.run.folds
     if part is not None or folds:
-        weights, network = encoder(run, stage)
-        encode = tf.function(
-            lambda images: network(images, training=False), reduce_retracing=True
-        )
+        weights, features = features_of(run, stage)
         content = {"weights": weights, "part": part}
     if part is not None:
-        content |= on_held_out(run, encode, batches)
+        content |= on_held_out(run, features, part)
     if folds:
-        content["cross_validation"] = on_folds(run, encode)
+        content["cross_validation"] = on_folds(run, features)
     run.folder.write_json(f"{stage.name}.json", content)
     return content
 
 
-def on_held_out(run, encode, batches):
+def asked(run, features, part):
+    """Returns the features and labels of the images that are held out.
+
+    Args:
+        run: `Run`.
+        features: `Features` of its images.
+        part: `"test"` or `"validation"`.
+    """
+    parts = run.data.parts
+    if part == "test":
+        return features.of_test(), np.delete(parts.test.labels, parts.bad_test)
+    validation = run.data.split.validation
+    return features.of_training(validation), parts.train.labels[validation]
+
+
+def on_held_out(run, features, part):
     """Returns what features of known images say of those held out."""
     indices = known_images(run)
-    known, labels = extract_features(encode, run.data.as_evaluated(indices))
-    queries, truth = extract_features(encode, batches)
+    labels = run.data.parts.train.labels[indices]
+    queries, truth = asked(run, features, part)
+    known = features.of_training(indices)
     return {
         "labels_used": len(indices),
         "images": len(truth),
@@ -121,11 +143,12 @@ def on_held_out(run, encode, batches):
     }
 
 
-def on_folds(run, encode):
+def on_folds(run, features):
     """Returns what features of the labelled images say of each other."""
-    labeled = run.data.as_evaluated(run.data.split.labeled)
-    features, labels = extract_features(encode, labeled)
-    return cross_validate(features, labels, folds_of(run), run.num_classes)
+    labeled = run.data.split.labeled
+    labels = run.data.parts.train.labels[labeled]
+    known = features.of_training(labeled)
+    return cross_validate(known, labels, folds_of(run), run.num_classes)
 
 
 def describe(content):

@@ -10,6 +10,7 @@ from PIL import Image
 
 from semivit_tf.cli import main
 from semivit_tf.data.image_scan import ImageScan
+from semivit_tf.stages import check
 from tests.data.files import picture, write_folder
 from tests.stages.runs import TINY
 
@@ -185,3 +186,25 @@ def test_a_damaged_scan_is_made_again(tmp_path, capsys):
     assert ImageScan.load(file).readable.all()
     assert main(flags) == 0
     assert "check: done before" in capsys.readouterr().out
+
+
+def test_what_another_run_has_read_is_not_read_again(tmp_path, monkeypatch):
+    scans, scan = [], check.scan
+
+    def counted(source, *arguments, **options):
+        scans.append(len(source))
+        return scan(source, *arguments, **options)
+
+    monkeypatch.setattr(check, "scan", counted)
+    one, two, three, four = (tmp_path / name for name in ("1", "2", "3", "4"))
+    flags = ["main.py", *TINY, "--stages=check"]
+    assert main([*flags, f"--workdir={one}"]) == 0
+    assert scans == [1438, 359]
+    other = [f"--check_from={one}", "--labels_per_class=3", "--seed=1"]
+    assert main([*flags, f"--workdir={two}", *other]) == 0
+    assert scans == [1438, 359]
+    assert ImageScan.load(two / "check" / "train.npz").readable.all()
+    # By another limit, and from a folder without a check, images are read.
+    assert main([*flags, f"--workdir={three}", *other, "--max_pixels=64"]) == 0
+    assert main([*flags, f"--workdir={four}", f"--check_from={tmp_path}"]) == 0
+    assert scans == [1438, 359, 1438, 359, 1438, 359]
