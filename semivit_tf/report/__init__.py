@@ -1,0 +1,1 @@
+"""What do people look at? Plots of results, as files that open everywhere."""
