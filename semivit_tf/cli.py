@@ -1,9 +1,11 @@
 """The command line: flags made from the settings, and errors a person can act on."""
 
 import contextlib
+import dataclasses
 import gc
 import os
 import pathlib
+import shlex
 import signal
 import sys
 import tempfile
@@ -13,8 +15,10 @@ import time
 from absl import flags
 
 from semivit_tf.config import Config
+from semivit_tf.config.backbone import BackboneConfig
 from semivit_tf.config.config import described_default
 from semivit_tf.config.settings import InputError
+from semivit_tf.config.sweep import CNN_STAGES
 from semivit_tf.one_line import one_line
 from semivit_tf.stop_signals import finishing_first, stops_on_signals
 
@@ -23,11 +27,13 @@ semivit_tf: from images and few labels to a served Semi-ViT.
 
   python main.py --data_dir=photos
   python main.py --flagfile=experiments/quickstart.flags --seed=1 --workdir=runs/seed1
+  python main.py --data_dir=photos --sweep_labels=4,8,16
 
 The same command on the same --workdir continues where it stopped. Later flags win, so
 put your own after the flagfile; --semi_threshold= takes a value of it back."""
 
-_GROUPS = ("data", "backbone", "run", "new_images")  # the order of the main flags
+# The order of the main flags.
+_GROUPS = ("data", "backbone", "run", "new_images", "sweep")
 _OWN_FLAGS = ("flagfile", "help", "helpfull")  # those that are no settings
 _DEFINE = {
     bool: flags.DEFINE_bool,
@@ -105,30 +111,61 @@ def help_text(full):
 
 def parse(argv):
     """Returns the `Config` of a command line, or the text of the help it asks for."""
+    values = _parsed(argv)
+    if values.help or values.helpfull:
+        return help_text(values.helpfull)
+    return Config.from_flags(_settings(values))
+
+
+def parse_second_network(argv, config):
+    """Returns the `Config` of `--sweep_cnn`, or None if there is no such network.
+
+    Its flags are those of the command line, but for those that say which network it
+    is, and its own.
+    """
+    if config.sweep.cnn is None:
+        return None
+    own = _parsed([argv[0], *shlex.split(config.sweep.cnn)])
+    networks = {field.name for field in dataclasses.fields(BackboneConfig)}
+    shared = _settings(_parsed(argv))
+    given = {name: own[name].value for name in own if own[name].present}
+    return Config.from_flags(
+        {
+            **{name: shared[name] for name in shared if name not in networks},
+            "stages": CNN_STAGES,
+            **{name: given[name] for name in given if name not in _OWN_FLAGS},
+        }
+    )
+
+
+def _parsed(argv):
+    """Returns the `FlagValues` of a command line."""
     values = define_flags()
     try:
         rest = values(argv)
     except flags.Error as error:
         raise InputError(" ".join(str(error).split())) from error
-    if values.help or values.helpfull:
-        return help_text(values.helpfull)
     if rest[1:]:
         raise InputError(f"Arguments should start with --. Received: {rest[1:]}")
-    settings = values.flag_values_dict()
-    return Config.from_flags(
-        {name: settings[name] for name in settings if name not in _OWN_FLAGS}
-    )
+    return values
 
 
-def _import_pipeline():
-    """Imports the pipeline; shows what TensorFlow prints only if that fails."""
+def _settings(values):
+    """Returns the dict of flag to value, of all that are settings."""
+    found = values.flag_values_dict()
+    return {name: found[name] for name in found if name not in _OWN_FLAGS}
+
+
+def _import_runners():
+    """Imports what runs; shows what TensorFlow prints only if that fails."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as aside:
         os.dup2(aside.fileno(), 2)
         try:
-            from semivit_tf.stages import pipeline
+            from semivit_tf.stages.pipeline import run_pipeline
+            from semivit_tf.sweep.run_sweep import run_sweep
         except BaseException:
             os.dup2(kept, 2)
             aside.seek(0)
@@ -137,7 +174,7 @@ def _import_pipeline():
         finally:
             os.dup2(kept, 2)
             os.close(kept)
-    return pipeline
+    return run_pipeline, run_sweep
 
 
 def main(argv=None):
@@ -175,10 +212,14 @@ def _answer(argv):
         with contextlib.suppress(BrokenPipeError):  # as of `--help | head`
             print(config, flush=True)
         return 0
-    with finishing_first():  # an import that is broken off may go on unnoticed
-        pipeline = _import_pipeline()
     command = [pathlib.Path(argv[0]).name, *argv[1:]]
-    pipeline.run_pipeline(config, command, started=started)
+    second = parse_second_network(argv, config)
+    with finishing_first():  # an import that is broken off may go on unnoticed
+        run_pipeline, run_sweep = _import_runners()
+    if config.sweep.labels:
+        run_sweep(config, second, command)
+    else:
+        run_pipeline(config, command, started=started)
     return 0
 
 

@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "weights": {"backbones", "layers"},
     "evaluation": set(),
     "export": {"augment"},
+    "report": {"evaluation"},
     "stages": {
         *(
             "config",
@@ -38,7 +39,9 @@ MAY_IMPORT = {
             "export",
         )
     },
-    "cli": {"config", "stages"},
+    "sweep": {"config", "data", "evaluation", "report", "stages"},
+    "cli": {"config", "stages", "sweep"},
+    "__main__": {"cli"},
     "checksum": set(),
     "contracts": set(),
     "one_line": set(),

@@ -17,6 +17,7 @@ from semivit_tf.config.run import PREDICT, RunConfig
 from semivit_tf.config.semi import SemiFinetuneConfig
 from semivit_tf.config.semi_methods import SEMI_METHODS
 from semivit_tf.config.settings import InputError
+from semivit_tf.config.sweep import SweepConfig
 
 # The settings of a stage that name its method, and the methods' own settings.
 METHODS = {
@@ -45,6 +46,7 @@ class Config:
     new_images: PredictConfig = PredictConfig()
     judge: JudgeConfig = JudgeConfig()
     run: RunConfig = RunConfig()
+    sweep: SweepConfig = SweepConfig()
 
     def __post_init__(self):
         for name, (stage, methods) in METHODS.items():
@@ -54,6 +56,7 @@ class Config:
         object.__setattr__(self, "run", self._run_of_this())
         self._check_foreign_network()
         self._check_predicted_images()
+        self._check_sweep()
 
     def _run_of_this(self):
         """Returns the settings of the run, with its stages and its folder."""
@@ -67,7 +70,8 @@ class Config:
             found["stages"] = ",".join(names)
         if self.run.workdir is None:
             name = pathlib.PurePath(self.data.data_dir or self.data.dataset).stem
-            found["workdir"] = f"runs/{name.replace(':', '_') or 'here'}"
+            of_many = "_sweep" if self.sweep.labels else ""
+            found["workdir"] = f"runs/{name.replace(':', '_') or 'here'}{of_many}"
         return self.run.with_values(**found)
 
     def _check_foreign_network(self):
@@ -101,11 +105,23 @@ class Config:
                     f"for. Received: --stages={self.run.stages}"
                 )
 
+    def _check_sweep(self):
+        """Refuses what a sweep cannot do."""
+        excluded = {
+            "--plan": self.run.plan,
+            "--strategy=multi_worker": self.run.strategy == "multi_worker",
+            "--folds": self.run.folds,
+        }
+        for flag, given in excluded.items():
+            if given and self.sweep.labels:
+                raise InputError(f"--sweep_labels={self.sweep.labels} excludes {flag}")
+
     @staticmethod
     def groups():
         """Returns a dict of attribute to the classes that it may be of."""
         return {
             "run": (RunConfig,),
+            "sweep": (SweepConfig,),
             "data": (DataConfig,),
             "backbone": (BackboneConfig,),
             "pretrain": (PretrainConfig,),
@@ -168,6 +184,15 @@ class Config:
                 }
             )
         return cls(**groups)
+
+    def command_line(self):
+        """Returns the flags, as on a command line, that are not at their defaults."""
+        fields = self.fields()
+        return [
+            f"--{flag}={value}"
+            for flag, value in self.flags().items()
+            if value != fields[flag][2].default
+        ]
 
     def to_json(self):
         """Returns the settings as a JSON text with one line a flag."""
