@@ -77,6 +77,9 @@ EXPECTED = {
     "inaturalist2021_semi_vit_base_1pct": [],
     "inaturalist2021_semi_vit_base_10pct": [],
     "own_folder_semi_vit_base": [],
+    "own_folder_2_cores": [],
+    "own_folder_gpu": [],
+    "groceries_sweep": [],
     **{f"imagenet_{name}_vit_base_10pct": [] for name in COMPARED},
 }
 
