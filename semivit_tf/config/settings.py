@@ -1,6 +1,7 @@
 """A setting: a dataclass field with a sentence of help and its own check."""
 
 import dataclasses
+import functools
 import math
 import typing
 
@@ -86,6 +87,7 @@ class Settings:
         return f"{cls.prefix}{name}"
 
     @classmethod
+    @functools.cache
     def types(cls):
         """Returns a dict of field name to `(type, optional)`."""
         types = {}
