@@ -20,7 +20,7 @@ test: .venv/tested lint
 	$(PYTEST) tests/methods/
 	$(PYTEST) tests/stages/
 	$(PYTEST) tests/training/
-	$(PYTEST) --dist load $(TABLES)
+	$(PYTEST) --dist loadgroup $(TABLES)
 	$(PYTEST) $(filter-out $(TABLES),$(wildcard tests/test_*.py))
 	$(PYTEST) $(filter-out $(APART),$(wildcard tests/*/))
 

@@ -1,51 +1,121 @@
-"""What every method of the table does in training: modes, replicas, parts, stops."""
+"""What every method of the table does in training: modes, replicas, parts, stops.
+
+To compile a training step takes seconds, so what is compared shares what is trained:
+all tests of a row come one after the other, on the same worker.
+"""
+
+import types
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from semivit_tf.methods.ema_teacher import EMATeacher
 from semivit_tf.training.checkpoints import Checkpoints, Position
 from tests.conformance import METHODS, name
 
 
-@pytest.mark.parametrize("row", METHODS, ids=name)
-@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
-@pytest.mark.parametrize("jit_compile", [False, True])
-def test_training_steps_run_in_every_mode(row, precision, jit_compile):
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(row, id=name(row), marks=pytest.mark.xdist_group(name(row)))
+        for row in METHODS
+    ],
+)
+def row(request):
+    return request.param
+
+
+def fit(model, row, steps=1):
+    """Takes steps with the batch of the row; returns the logs.
+
+    The teacher moves far enough to show if it moved twice.
+    """
+    data = tf.data.Dataset.from_tensors(row.batch).repeat(steps)
+    callbacks = [EMATeacher(0.9)] if hasattr(model, "teacher") else []
+    return model.fit(data, verbose=0, shuffle=False, callbacks=callbacks).history
+
+
+def compiled(row, **options):
+    """A method before its first update, the same each time."""
+    keras.utils.set_random_seed(0)
+    model = row.build()
+    optimizer = keras.optimizers.SGD(0.01, momentum=0.9)
+    model.compile(optimizer, jit_compile=False, **options)
+    return model
+
+
+def arrays(variables):
+    return [variable.numpy() for variable in variables]
+
+
+def state(model):
+    """All that a method has learned, drawn and counted."""
+    return arrays([*model.variables, *model.optimizer.variables])
+
+
+@pytest.fixture(scope="module")
+def whole(row, tmp_path_factory):
+    """A method that takes two steps with the whole batch, and what it went through."""
+    model = compiled(row)
+    noted = types.SimpleNamespace(model=model, before=arrays(model.trainable_variables))
+    noted.logs = fit(model, row)
+    noted.first_state = state(model)
+    noted.folder = tmp_path_factory.mktemp("checkpoints")
+    Checkpoints(noted.folder).save(model, Position(0, 1))
+    fit(model, row)
+    noted.second_state, noted.weights = state(model), arrays(model.weights)
+    return noted
+
+
+@pytest.fixture(scope="module")
+def parts(row):
+    """A method that takes a step after the other in micro-batches."""
+    model = compiled(row, batch_parts=2)
+    logs = fit(model, row)
+    fit(model, row)
+    return types.SimpleNamespace(model=model, logs=logs, weights=arrays(model.weights))
+
+
+def assert_same(found, expected):
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def assert_learned(logs, before, after):
+    assert logs and all(np.isfinite(values).all() for values in logs.values())
+    pairs = zip(before, after, strict=True)
+    assert max(np.abs(one - other).max() for one, other in pairs) > 1e-4
+
+
+def test_training_steps_run_as_tensorflow_compiles_them(whole):
+    after = arrays(whole.model.trainable_variables)
+    assert_learned(whole.logs, whole.before, after)
+
+
+@pytest.mark.parametrize(
+    ("precision", "jit_compile"),
+    [("float32", True), ("mixed_bfloat16", False), ("mixed_bfloat16", True)],
+)
+def test_training_steps_run_in_every_other_mode(row, precision, jit_compile):
     keras.config.set_dtype_policy(precision)
     try:
         model = row.build()
         model.compile(keras.optimizers.AdamW(1e-3), jit_compile=jit_compile)
-        before = [w.numpy() for w in model.trainable_variables]
-        data = tf.data.Dataset.from_tensors(row.batch).repeat(2)
-        logs = model.fit(data, verbose=0).history
+        before = arrays(model.trainable_variables)
+        logs = fit(model, row, steps=2)
     finally:
         keras.config.set_dtype_policy("float32")
     # Keras only warns when a model goes on without XLA.
     assert model.jit_compile is jit_compile
-    assert all(np.isfinite(values).all() for values in logs.values())
-    changes = [
-        np.abs(w.numpy() - old).max()
-        for w, old in zip(model.trainable_variables, before, strict=True)
-    ]
-    assert max(changes) > 1e-4
+    assert_learned(logs, before, arrays(model.trainable_variables))
 
 
-def trained(row, steps=2, **options):
-    """A method after a few updates, from the same start each time."""
-    keras.utils.set_random_seed(0)
-    model = row.build()
-    model.compile(keras.optimizers.SGD(0.01), jit_compile=False, **options)
-    data = tf.data.Dataset.from_tensors(row.batch).repeat(steps)
-    model.fit(data, verbose=0, shuffle=False)
-    return model
-
-
-@pytest.mark.parametrize("row", METHODS, ids=name)
 def test_replicas_hold_the_same_weights(row, mirrored):
     with mirrored.scope():
-        model = trained(row)
+        model = compiled(row)
+        fit(model, row, steps=2)
     compared = 0
     for weight in model.weights:
         first, second = mirrored.experimental_local_results(weight.value)
@@ -54,32 +124,40 @@ def test_replicas_hold_the_same_weights(row, mirrored):
     assert compared > 10
 
 
-@pytest.mark.parametrize(
-    "row", [row for row in METHODS if not row.batch_statistics], ids=name
-)
-def test_micro_batches_make_the_update_of_the_whole_batch(row):
+def test_micro_batches_make_the_update_of_the_whole_batch(row, whole, parts):
     """What involves several images is decided before: mixing, masks, thresholds.
 
     FreeMatch's fairness, a quotient of batch means, moves weights by 4e-6.
     """
-    start, whole, parts = trained(row, 0), trained(row), trained(row, batch_parts=2)
-    pairs = zip(start.weights, whole.weights, parts.weights, strict=True)
-    moved = 0.0
-    for first, one, other in pairs:
-        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-5, atol=1e-5)
-        moved = max(moved, np.abs(one.numpy() - first.numpy()).max())
-    assert moved > 1e-4
+    if row.batch_statistics:
+        pytest.skip("each micro-batch has statistics of its own")
+    for one, other in zip(whole.weights, parts.weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+    assert parts.model.optimizer.iterations.numpy() == 2
+    assert parts.logs.keys() == whole.logs.keys()
+    for term in whole.logs.keys() - {"loss", "fairness_loss"}:
+        assert parts.logs[term] == pytest.approx(whole.logs[term], rel=1e-5, abs=1e-6)
+    if "fairness_loss" not in whole.logs:
+        assert parts.logs["loss"] == pytest.approx(whole.logs["loss"], rel=1e-5)
 
 
-@pytest.mark.parametrize("row", METHODS, ids=name)
-def test_a_restored_state_goes_on_like_the_one_that_was_kept(row, tmp_path):
-    model = trained(row, 1)
-    Checkpoints(tmp_path).save(model, Position(0, 1))
-    restored = trained(row, 2)  # somewhere else by now
-    assert Checkpoints(tmp_path).restore(restored) == Position(0, 1)
-    data = tf.data.Dataset.from_tensors(row.batch)
-    for one in (model, restored):
-        one.fit(data, verbose=0, shuffle=False)
-    assert int(restored.optimizer.iterations) == 2
-    for one, other in zip(model.variables, restored.variables, strict=True):
-        np.testing.assert_array_equal(one.numpy(), other.numpy())
+def test_a_restored_state_goes_on_like_the_one_that_was_kept(row, whole, parts):
+    """Both are somewhere else by now; one goes on, the other is another object."""
+    for model in (whole.model, parts.model):
+        assert Checkpoints(whole.folder).restore(model) == Position(0, 1)
+        assert_same(state(model), whole.first_state)
+    fit(whole.model, row)
+    assert int(whole.model.optimizer.iterations) == 2
+    assert_same(state(whole.model), whole.second_state)
+
+
+def test_a_saved_method_is_loaded_and_goes_on(row, whole, tmp_path):
+    whole.model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert_same(arrays(again.weights), arrays(whole.model.weights))
+    assert len(again.weights) > 10
+    assert_same(
+        arrays(again.optimizer.variables), arrays(whole.model.optimizer.variables)
+    )
+    fit(again, row)
+    assert int(again.optimizer.iterations) == 3

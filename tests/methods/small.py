@@ -26,9 +26,9 @@ def small_network():
     """Two dense layers and a norm for 8x8 grey images, which are traced in no time."""
     images = keras.Input((8, 8, 1))
     features = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(images))
-    features = keras.layers.Dense(16, activation="gelu")(features)
-    features = keras.layers.LayerNormalization()(features)
-    features = keras.layers.Dense(16, activation="gelu")(features)
+    features = keras.layers.Dense(16, activation="gelu", name="dense0")(features)
+    features = keras.layers.LayerNormalization(name="norm")(features)
+    features = keras.layers.Dense(16, activation="gelu", name="dense1")(features)
     return keras.Model(images, features, name="network")
 
 

@@ -147,12 +147,13 @@ def test_losses_and_weights_equal_one_device(build, mirrored):
     assert_same(build, *train_alone(build), *train(build, mirrored))
 
 
-@pytest.mark.parametrize("replicas", [1, 2])
 @pytest.mark.parametrize("build", [classifier, *SEMI_SUPERVISED, mae, dino])
-def test_a_batch_in_parts_makes_the_same_update(build, replicas, mirrored):
-    """The teacher, whose momentum is 0.9, would show if it moved twice."""
-    strategy = mirrored if replicas == 2 else tf.distribute.get_strategy()
-    parts = train(build, strategy, batch_parts=2)
+def test_batches_of_replicas_in_parts_make_the_same_update(build, mirrored):
+    """The teacher, whose momentum is 0.9, would show if it moved twice.
+
+    Parts on one device are tested in `test_method_conformance.py`.
+    """
+    parts = train(build, mirrored, batch_parts=2)
     assert parts[0].optimizer.iterations.numpy() == STEPS
     assert_same(build, *train_alone(build), *parts)
 
