@@ -1,6 +1,7 @@
 """Two logical devices for all tests; memory given back; what a run of tests costs."""
 
 import ctypes
+import functools
 import gc
 import os
 import resource
@@ -13,27 +14,43 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # XLA's own passes are what can go wrong here; LLVM's take a fifth of a test's time.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
-import keras
 import pytest
-import tensorflow as tf
 
 MOST_GIGABYTES = 3.0  # of a process that runs tests
 
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0],
-    [tf.config.LogicalDeviceConfiguration()] * 2,
-)
+# TensorFlow is imported where it is used: the process that directs others needs none.
+
+
+@functools.cache
+def make_two_devices():
+    import tensorflow as tf
+
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0],
+        [tf.config.LogicalDeviceConfiguration()] * 2,
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_make_collect_report(collector):
+    """Makes two devices before the first file of tests is imported."""
+    if isinstance(collector, pytest.File):
+        make_two_devices()
 
 
 @pytest.fixture(autouse=True)
 def seeded():
     """Starts every test from the same random state."""
+    import keras
+
     keras.utils.set_random_seed(0)
 
 
 @pytest.fixture
 def mirrored():
     """A strategy over the two logical devices."""
+    import tensorflow as tf
+
     return tf.distribute.MirroredStrategy(
         ["CPU:0", "CPU:1"], cross_device_ops=tf.distribute.ReductionToOneDevice()
     )
@@ -43,10 +60,17 @@ def mirrored():
 def memory_given_back():
     """Drops the models and functions of a file, which hold each other in cycles."""
     yield
+    import keras
+
     keras.backend.clear_session()
     gc.collect()
     if sys.platform == "linux":
         ctypes.CDLL(None).malloc_trim(0)  # else freed memory stays with the process
+
+
+def pytest_collection_finish():
+    """Spares the garbage collector the million objects that imports have made."""
+    gc.freeze()
 
 
 # === What a run costs ===
