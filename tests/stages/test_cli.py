@@ -3,7 +3,6 @@
 import fcntl
 import itertools
 import json
-import shutil
 import subprocess
 import sys
 import time
@@ -42,19 +41,6 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "one"
     assert run(f"--workdir={folder}", "--validation_per_class=1") == 0
     return folder
-
-
-@pytest.fixture(scope="module")
-def finetuned_once(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "finetuned"
-    assert run(f"--workdir={folder}", "--stages=finetune") == 0
-    return folder
-
-
-@pytest.fixture
-def finetuned(finetuned_once, tmp_path):
-    """A copy of a folder in which only fine-tuning is finished."""
-    return shutil.copytree(finetuned_once, tmp_path, dirs_exist_ok=True)
 
 
 def test_all_stages_leave_their_files(finished):

@@ -15,8 +15,9 @@ STAGES = "--stages=finetune,evaluate,export"
 
 
 @pytest.fixture(scope="module")
-def finished_once(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "finetuned"
+def finished_once(finetuned_once, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "exported"
+    shutil.copytree(finetuned_once, folder)
     assert run(f"--workdir={folder}", STAGES) == 0
     return folder
 

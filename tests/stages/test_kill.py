@@ -34,14 +34,10 @@ KEPT = [
 ]
 
 
-def start(folder, *flags):
-    command = [sys.executable, str(ROOT / "main.py"), *FLAGS, *flags]
-    return subprocess.Popen(
-        [*command, f"--workdir={folder}"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture(scope="module")
+def begin(start):
+    """Starts a run in a folder."""
+    return lambda folder, *flags: start(*FLAGS, *flags, f"--workdir={folder}")
 
 
 def wait_for(folder, process, pattern):
@@ -52,16 +48,16 @@ def wait_for(folder, process, pattern):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A run that nothing has interrupted."""
+    """A run that nothing has interrupted, in a process that users may have."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    output, errors = start(folder).communicate(timeout=300)
-    assert (folder / "evaluation.json").exists(), output + errors
+    command = [sys.executable, str(ROOT / "main.py"), *FLAGS, f"--workdir={folder}"]
+    subprocess.run(command, capture_output=True, check=True)
     return folder
 
 
-def assert_ends_like(whole, folder, *flags, names=KEPT):
-    """Starts a run again that was broken off, and compares what it leaves."""
-    output, errors = start(folder, *flags).communicate(timeout=300)
+def assert_ends_like(whole, folder, process, names=KEPT):
+    """Compares what a run leaves that was broken off and has been started again."""
+    output, errors = process.communicate(timeout=300)
     assert "continued at step" in output, output + errors
     assert_same_bytes(whole, folder, names)
     return output
@@ -84,14 +80,16 @@ FIRST_STAGES = "--stages=pretrain,finetune"
 OF_FIRST_STAGES = [name for name in KEPT if name.startswith(("pretrain/", "finetune/"))]
 
 
-def test_a_killed_and_a_stopped_run_end_like_the_uninterrupted_one(whole, tmp_path):
+def test_a_killed_and_a_stopped_run_end_like_the_uninterrupted_one(
+    whole, begin, tmp_path
+):
     """So the same seed gives the same bits in other processes, too."""
     for stage, tens, ending in (
         ("pretrain", "0", signal.SIGKILL),
         ("semi_finetune", "0", signal.SIGTERM),
         ("semi_finetune", "1", signal.SIGKILL),
     ):
-        process = start(tmp_path)
+        process = begin(tmp_path)
         wait_for(tmp_path, process, f"{stage}/checkpoints/step-00000000{tens}*")
         process.send_signal(ending)
         output, errors = process.communicate(timeout=300)
@@ -100,14 +98,16 @@ def test_a_killed_and_a_stopped_run_end_like_the_uninterrupted_one(whole, tmp_pa
             assert errors.splitlines()[-1] == "Stopped. The same command continues."
         else:
             assert process.returncode == -ending, output + errors
-    assert "semi_finetune: 2 epochs" in assert_ends_like(whole, tmp_path)
+    assert "semi_finetune: 2 epochs" in assert_ends_like(
+        whole, tmp_path, begin(tmp_path)
+    )
 
 
-def test_a_full_disk_keeps_the_checkpoint_there_is(whole, tmp_path):
+def test_a_full_disk_keeps_the_checkpoint_there_is(whole, begin, tmp_path):
     """Files may grow to 4 kB only: that is less than a checkpoint."""
-    process = start(tmp_path, FIRST_STAGES)
+    process = begin(tmp_path, FIRST_STAGES)
     wait_for(tmp_path, process, "pretrain/checkpoints/step-*")
-    process.kill()
+    process.send_signal(signal.SIGKILL)
     process.communicate(timeout=300)
     before = sorted((tmp_path / "pretrain" / "checkpoints").glob("step-*"))[-1]
     limited = ["bash", "-c", 'ulimit -f 4; exec "$@"', "limited"]
@@ -119,7 +119,8 @@ def test_a_full_disk_keeps_the_checkpoint_there_is(whole, tmp_path):
     assert "File too large" in result.stderr.splitlines()[-1]
     assert before.exists()
     assert json.loads((tmp_path / "config.json").read_text())
-    assert_ends_like(whole, tmp_path, FIRST_STAGES, names=OF_FIRST_STAGES)
+    again = begin(tmp_path, FIRST_STAGES)
+    assert_ends_like(whole, tmp_path, again, names=OF_FIRST_STAGES)
 
 
 @pytest.fixture
@@ -143,10 +144,10 @@ def fill(path):
 
 
 def test_a_disk_that_others_fill_stops_a_run_that_goes_on_when_it_is_free(
-    whole, small_disk
+    whole, begin, small_disk
 ):
     folder, ballast = small_disk / "run", small_disk / "ballast"
-    process = start(folder, FIRST_STAGES)
+    process = begin(folder, FIRST_STAGES)
     wait_for(folder, process, "pretrain/checkpoints/step-*")
     while process.poll() is None:  # a checkpoint may have been dropped meanwhile
         fill(ballast)
@@ -154,4 +155,5 @@ def test_a_disk_that_others_fill_stops_a_run_that_goes_on_when_it_is_free(
     _, errors = process.communicate()
     assert_says_that_it_continues(process.returncode, errors)
     ballast.unlink()
-    assert_ends_like(whole, folder, FIRST_STAGES, names=OF_FIRST_STAGES)
+    again = begin(folder, FIRST_STAGES)
+    assert_ends_like(whole, folder, again, names=OF_FIRST_STAGES)

@@ -105,9 +105,9 @@ def test_what_a_stage_needs_has_to_be_there(tmp_path):
         preflight.prepare(config, [TWICE[0], *needing], needing)
 
 
-def test_stage_three_from_a_file_is_evaluated_against_it(tmp_path, capsys):
-    first, second = tmp_path / "first", tmp_path / "second"
-    assert run(f"--workdir={first}", "--stages=finetune,evaluate") == 0
+def test_stage_three_from_a_file_is_evaluated_against_it(finetuned, tmp_path, capsys):
+    first, second = finetuned, tmp_path / "second"
+    assert run(f"--workdir={first}", "--stages=evaluate") == 0
     file = first / "finetune" / "weights" / "student.safetensors"
     flags = [f"--workdir={second}", f"--init_from={file}"]
     assert run(*flags, "--stages=semi_finetune,evaluate,export") == 0

@@ -1,11 +1,9 @@
 """A plan says what is to come, and leaves nothing behind."""
 
 import re
-import subprocess
-import sys
 
 from semivit_tf.training.weight_files import read_arrays, write_arrays
-from tests.stages.runs import ROOT, TINY, run
+from tests.stages.runs import TINY, run
 
 
 def test_a_plan_counts_what_is_to_come(tmp_path, capsys):
@@ -27,29 +25,28 @@ def test_a_plan_counts_what_is_to_come(tmp_path, capsys):
     assert "estimated from a few images of each stage." in output
 
 
-def test_only_what_is_left_is_planned_and_on_all_replicas(tmp_path):
+def test_only_what_is_left_is_planned_and_on_all_replicas(start, tmp_path):
     def ask(*flags):
-        command = [sys.executable, ROOT / "main.py", *TINY, "--stages=finetune"]
-        command += ["--finetune_epochs=12", f"--workdir={tmp_path}", *flags]
-        return subprocess.run(command, capture_output=True, text=True, check=True)
+        process = start(*TINY, "--stages=finetune", f"--workdir={tmp_path}", *flags)
+        output, errors = process.communicate()
+        assert process.returncode == 0, errors
+        return output
 
-    replicas = ("--strategy=mirrored", "--logical_cpus=2")
-    ask(*replicas)
+    flags = ("--finetune_epochs=12", "--strategy=mirrored", "--logical_cpus=2")
+    ask(*flags)
     (tmp_path / "finetune" / "DONE").unlink()
     checkpoint = next((tmp_path / "finetune" / "checkpoints").glob("step-*12.*"))
     arrays, metadata = read_arrays(checkpoint)
     write_arrays(checkpoint, arrays, {"position": '{"epoch": 5, "step": 5}'})
     row = next(
         line.split()
-        for line in ask(*replicas, "--plan").stdout.splitlines()
+        for line in ask(*flags, "--plan").splitlines()
         if line.startswith("finetune")
     )
     assert row[3] == "7"
 
 
-def test_what_is_done_is_not_planned(tmp_path, capsys):
-    flags = (f"--workdir={tmp_path}", "--stages=finetune")
-    assert run(*flags) == 0
+def test_what_is_done_is_not_planned(finetuned, capsys):
     capsys.readouterr()
-    assert run(*flags, "--plan") == 0
+    assert run(f"--workdir={finetuned}", "--stages=finetune", "--plan") == 0
     assert "Nothing is left to train." in capsys.readouterr().out

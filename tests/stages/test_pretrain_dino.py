@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -13,7 +11,7 @@ from semivit_tf.config import Config
 from semivit_tf.stages import pretrain_dino
 from semivit_tf.training.save_checkpoints import SaveCheckpoints
 from semivit_tf.training.weight_files import save_weights
-from tests.stages.runs import DINO, ROOT, TINY, error, prepared, run
+from tests.stages.runs import DINO, TINY, error, prepared, run
 
 
 @pytest.fixture(scope="module")
@@ -242,11 +240,11 @@ def test_wrong_input_is_one_line_and_code_2(flags, message, tmp_path, capsys):
     assert not folder.exists()
 
 
-def test_mirrored_bfloat16_runs(tmp_path):
-    command = [sys.executable, ROOT / "main.py", *TINY, *DINO, "--stages=pretrain"]
-    command += ["--strategy=mirrored", "--logical_cpus=2", f"--workdir={tmp_path}"]
-    command += ["--precision=mixed_bfloat16"]
-    result = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "Traceback" not in result.stderr
+def test_mirrored_bfloat16_runs(start, tmp_path):
+    flags = [*TINY, *DINO, "--stages=pretrain", f"--workdir={tmp_path}"]
+    flags += ["--strategy=mirrored", "--logical_cpus=2", "--precision=mixed_bfloat16"]
+    process = start(*flags)
+    _, errors = process.communicate()
+    assert process.returncode == 0 and "Traceback" not in errors, errors
     lines = (tmp_path / "pretrain" / "metrics.jsonl").read_text().splitlines()
     assert 0 < json.loads(lines[-1])["loss"] < 20

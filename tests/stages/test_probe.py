@@ -138,10 +138,8 @@ def test_what_a_file_lacks_or_has_too_much_is_allowed_by_flags(tmp_path, capsys)
     )
 
 
-def test_stage_three_starts_from_a_fine_tuned_file(tmp_path):
-    folder = tmp_path / "first"
-    assert run(f"--workdir={folder}", "--stages=finetune") == 0
-    file = folder / "finetune" / "weights" / "student.safetensors"
+def test_stage_three_starts_from_a_fine_tuned_file(finetuned, tmp_path):
+    file = finetuned / "finetune" / "weights" / "student.safetensors"
     flags = [
         f"--init_from={file}",
         "--stages=semi_finetune",
@@ -155,10 +153,10 @@ def test_stage_three_starts_from_a_fine_tuned_file(tmp_path):
         np.testing.assert_array_equal(after[name], array)
 
 
-def test_a_fine_tuned_file_is_tested_and_served(tmp_path, capsys):
+def test_a_fine_tuned_file_is_tested_and_served(finetuned, tmp_path, capsys):
     """Trained here, saved in timm's names, and answered for elsewhere alike."""
-    folder, other = tmp_path / "first", tmp_path / "second"
-    assert run(f"--workdir={folder}", "--stages=finetune,evaluate") == 0
+    folder, other = finetuned, tmp_path / "second"
+    assert run(f"--workdir={folder}", "--stages=evaluate") == 0
     (trained,) = json.loads((folder / "evaluation.json").read_text())["results"]
     network = Classifier(tiny_vit(), 10)
     load_weights(network, folder / "finetune" / "weights" / "student.safetensors")

@@ -2,8 +2,6 @@
 
 import dataclasses
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -13,7 +11,7 @@ from semivit_tf.config import Config
 from semivit_tf.methods.classifier import Classifier
 from semivit_tf.stages.semi_finetune import semi_method
 from tests.methods.small import small_vit
-from tests.stages.runs import ROOT, TINY, error, run
+from tests.stages.runs import TINY, error, run
 
 # Without what belongs to a fixed threshold.
 FREE = [flag for flag in TINY if not flag.startswith("--semi_threshold")]
@@ -107,26 +105,21 @@ def test_semi_mae_needs_a_vit_and_says_so(tmp_path, capsys):
     )
 
 
-def start(folder, *flags):
-    command = [sys.executable, str(ROOT / "main.py"), *FREE, *SHORT, *flags]
-    command += ["--deterministic", "--checkpoint_steps=5", f"--workdir={folder}"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-
-
-def test_running_thresholds_survive_a_kill(tmp_path):
+def test_running_thresholds_survive_a_kill(start, tmp_path):
     """Semi-ViT's mixing with FreeMatch's selection."""
+    flags = [*FREE, *SHORT, *ADAPTIVE, "--deterministic", "--checkpoint_steps=5"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    runs = start(whole, *ADAPTIVE), start(killed, *ADAPTIVE)
+    runs = [start(*flags, f"--workdir={folder}") for folder in (whole, killed)]
     checkpoints = killed / "semi_finetune/checkpoints"
     while runs[1].poll() is None and not list(checkpoints.glob("step-*")):
         time.sleep(0.01)
     runs[1].send_signal(signal.SIGKILL)
     runs[1].communicate()
     assert runs[1].returncode == -signal.SIGKILL
-    output, _ = start(killed, *ADAPTIVE).communicate(timeout=300)
-    assert b"continued at step" in output, output
-    output, _ = runs[0].communicate(timeout=300)
-    assert runs[0].returncode == 0, output
+    output, errors = start(*flags, f"--workdir={killed}").communicate()
+    assert "continued at step" in output, output + errors
+    output, errors = runs[0].communicate()
+    assert runs[0].returncode == 0, output + errors
     assert last_state(whole).read_bytes() == last_state(killed).read_bytes()
     state = load_file(last_state(whole))
     (threshold,) = [v for n, v in state.items() if n.endswith("/confidence")]

@@ -1,7 +1,6 @@
 """Two processes on this machine, as two machines would be, against one."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -36,26 +35,22 @@ def free_ports(count):
     return ports
 
 
-def start_both(folder, *flags, others=None):
+@pytest.fixture
+def start_both(start):
     """Starts both; the second may get flags of its own."""
-    addresses = [f"localhost:{port}" for port in free_ports(2)]
-    processes = []
-    for number in range(2):
-        flags = flags if number == 0 or others is None else others
-        task = {"type": "worker", "index": number}
-        config = {"cluster": {"worker": addresses}, "task": task}
-        command = [sys.executable, str(ROOT / "main.py"), *FLAGS]
-        command += ["--strategy=multi_worker", f"--workdir={folder}", *flags]
-        processes.append(
-            subprocess.Popen(
-                command,
-                env={**os.environ, "TF_CONFIG": json.dumps(config)},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
-    return processes
+
+    def begin(folder, *flags, others=None):
+        addresses = [f"localhost:{port}" for port in free_ports(2)]
+        processes = []
+        for number in range(2):
+            flags = flags if number == 0 or others is None else others
+            task = {"type": "worker", "index": number}
+            config = {"cluster": {"worker": addresses}, "task": task}
+            given = [*FLAGS, "--strategy=multi_worker", f"--workdir={folder}", *flags]
+            processes.append(start(*given, TF_CONFIG=json.dumps(config)))
+        return processes
+
+    return begin
 
 
 def end_both(processes, code=0):
@@ -101,7 +96,9 @@ def test_mirrored_runs_all_stages_in_a_process_of_its_own(replicas):
     assert lines_of(replicas, "semi_finetune")[-1]["kept"] == 1.0
 
 
-def test_two_workers_go_through_all_stages_as_two_replicas_do(replicas, tmp_path):
+def test_two_workers_go_through_all_stages_as_two_replicas_do(
+    replicas, start_both, tmp_path
+):
     """Each replica hides patches of its own, so one process has to have two."""
     stages = "--stages=check,pretrain,finetune,semi_finetune,evaluate,export"
     first, second = end_both(start_both(tmp_path, stages))
@@ -111,7 +108,7 @@ def test_two_workers_go_through_all_stages_as_two_replicas_do(replicas, tmp_path
     assert_same_lines((replicas, tmp_path), "finetune", 6)
 
 
-def test_two_workers_distil_and_finetune_as_one_device_does(tmp_path):
+def test_two_workers_distil_and_finetune_as_one_device_does(start_both, tmp_path):
     """Crops follow from the image alone."""
     flags = (*DINO, *ONE_STEP, "--pretrain_dino_drop_path=0")
     flags += ("--stages=pretrain,finetune",)
@@ -123,7 +120,7 @@ def test_two_workers_distil_and_finetune_as_one_device_does(tmp_path):
     assert_same_lines(folders, "finetune", 6)
 
 
-def test_workers_end_and_stop_together_and_continue(tmp_path):
+def test_workers_end_and_stop_together_and_continue(start_both, tmp_path):
     """One of them is killed, and one is asked to stop: the chief, and the other."""
     flags = ("--stages=finetune", "--finetune_epochs=240", "--checkpoint_steps=5")
     flags += ("--finetune_minimum_learning_rate=0",)
@@ -140,7 +137,7 @@ def test_workers_end_and_stop_together_and_continue(tmp_path):
 
     for killed in (0, 1):
         processes = start_and_wait(set(checkpoints()))
-        processes[killed].kill()
+        processes[killed].send_signal(signal.SIGKILL)
         started = time.monotonic()
         output, errors = processes[1 - killed].communicate(timeout=120)
         processes[killed].communicate()
@@ -149,7 +146,7 @@ def test_workers_end_and_stop_together_and_continue(tmp_path):
         assert "another worker of this run has ended" in errors.splitlines()[-1]
     for asked in (0, 1):
         processes = start_and_wait(set(checkpoints()))
-        processes[asked].terminate()
+        processes[asked].send_signal(signal.SIGTERM)
         output, _ = end_both(processes, code=128 + signal.SIGTERM)
         assert "continued at step" in output
         assert not (tmp_path / "finetune" / "DONE").exists()
@@ -162,7 +159,7 @@ def test_workers_end_and_stop_together_and_continue(tmp_path):
 
 
 @pytest.mark.parametrize("others", [["--finetune_epochs=5"], ["--workdir={other}"]])
-def test_workers_that_differ_do_not_train(tmp_path, others):
+def test_workers_that_differ_do_not_train(start_both, tmp_path, others):
     others = [flag.format(other=tmp_path / "other") for flag in others]
     folder = tmp_path / "run"
     both = start_both(
@@ -190,8 +187,3 @@ def test_workers_have_to_be_named(tmp_path, capsys, monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     line = error(capsys, "--strategy=multi_worker", f"--workdir={tmp_path}")
     assert "together with the variable TF_CONFIG" in line
-
-
-@pytest.fixture(autouse=True)
-def quiet(monkeypatch):
-    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
