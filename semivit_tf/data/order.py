@@ -7,6 +7,8 @@ order of its own. Position p lies in pass p // n, so a stream starts anywhere at
 import numpy as np
 import tensorflow as tf
 
+from semivit_tf.data.as_it_is import as_it_is
+
 
 def permutation(count, seed):
     """Returns a random order of 0..count-1: the same on any machine and version.
@@ -62,6 +64,7 @@ def index_batches(indices, batch_size, seed, start_step=0, shard=(0, 1)):
     def order(number):
         return indices[permutation(count, (*seed, int(number)))]
 
+    @as_it_is
     def one_pass(number):
         shuffled = tf.numpy_function(order, [number], tf.int64, stateful=False)
         shuffled = tf.ensure_shape(shuffled, (count,))
@@ -75,4 +78,4 @@ def index_batches(indices, batch_size, seed, start_step=0, shard=(0, 1)):
         return batches
     share = batch_size // shards
     own = slice(number * share, (number + 1) * share)
-    return batches.map(lambda passes, index: (passes[own], index[own]))
+    return batches.map(as_it_is(lambda passes, index: (passes[own], index[own])))

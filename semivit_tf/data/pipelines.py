@@ -10,6 +10,7 @@ from semivit_tf.augment.central_view import central_view
 from semivit_tf.augment.decoding import decode
 from semivit_tf.augment.image_header import MAX_PIXELS
 from semivit_tf.contracts import HasContents
+from semivit_tf.data.as_it_is import as_it_is
 from semivit_tf.data.order import index_batches
 from semivit_tf.data.unfinished_reads import noting
 
@@ -36,7 +37,7 @@ def image_batches(views, indices, batch_size, start_step=0, shard=(0, 1)):
         indices, batch_size, (views.seed, _PRETRAIN_ORDER), start_step, shard
     )
     batches = views.batches(order, ("pretrain",))
-    return untuned(batches.map(lambda shown, label, index: shown["pretrain"]))
+    return untuned(batches.map(as_it_is(lambda shown, label, index: shown["pretrain"])))
 
 
 def crop_batches(views, indices, batch_size, start_step=0, shard=(0, 1)):
@@ -59,6 +60,7 @@ def crop_batches(views, indices, batch_size, start_step=0, shard=(0, 1)):
 
     names = tuple(views.policies)
 
+    @as_it_is
     def join(crops, label, index):
         groups = {"global": names[:2], "local": names[2:]}
         return {
@@ -97,7 +99,8 @@ def labeled_batches(
         indices, batch_size, (views.seed, _LABELED_ORDER), start_step, shard
     )
     batches = views.batches(order, (name,))
-    return untuned(batches.map(lambda shown, label, index: (shown[name], label)))
+    pairs = batches.map(as_it_is(lambda shown, label, index: (shown[name], label)))
+    return untuned(pairs)
 
 
 def semi_supervised_batches(
@@ -133,7 +136,7 @@ def semi_supervised_batches(
     )
     names = tuple(unlabeled_views)
     if not names:
-        return labeled.map(lambda image, label: ({"image": image}, label))
+        return labeled.map(as_it_is(lambda image, label: ({"image": image}, label)))
     if len(set(names)) < len(names) or set(names) - set(_UNLABELED_VIEWS):
         raise ValueError(
             "`unlabeled_views` should be some of: "
@@ -147,6 +150,7 @@ def semi_supervised_batches(
         shard,
     )
 
+    @as_it_is
     def join(labeled, unlabeled):
         (image, label), (shown, unlabeled_label, index) = labeled, unlabeled
         about = {"index": index, "unlabeled_label": unlabeled_label}
@@ -174,6 +178,7 @@ def evaluation_batches(
         image = decode(source.contents(index), max_pixels)
         return central_view(image, size, share)
 
+    @as_it_is
     def load(index):
         if isinstance(source, HasContents):
             image = noting(source, index, of_file, max_pixels)

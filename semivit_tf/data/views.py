@@ -11,6 +11,7 @@ from semivit_tf.augment.decoding import OpenImage
 from semivit_tf.augment.image_header import MAX_PIXELS
 from semivit_tf.augment.randomness import image_key
 from semivit_tf.contracts import HasContents
+from semivit_tf.data.as_it_is import as_it_is
 from semivit_tf.data.unfinished_reads import noting
 
 _PARALLEL = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
@@ -95,6 +96,7 @@ class Views:
         per_call = next(count for count in (8, 4, 2, 1) if size % count == 0)
         encoded = isinstance(self.source, HasContents)
 
+        @as_it_is
         def make(epoch, index):
             if not encoded:
                 return self._of_arrays(epoch, index, names)

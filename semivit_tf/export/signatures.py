@@ -125,8 +125,9 @@ class ServedClassifier(tf.Module):
         floats = tf.TensorSpec(pixels, tf.float32, name="images")
         integers = tf.TensorSpec(pixels, tf.uint8, name="images")
         contents = tf.TensorSpec([None], tf.string, name="image_bytes")
-        of_pixels = tf.function(self.answers_to_pixels)
-        of_bytes = tf.function(self.answers_to_bytes)
+        # AutoGraph takes seconds to find nothing to convert in these.
+        of_pixels = tf.function(self.answers_to_pixels, autograph=False)
+        of_bytes = tf.function(self.answers_to_bytes, autograph=False)
         return {
             "serving_default": of_pixels.get_concrete_function(floats),
             "serving_uint8": of_pixels.get_concrete_function(integers),

@@ -61,16 +61,17 @@ def checked(x, y, num_classes):
     elif isinstance(x, tf.data.Dataset):
         spec = x.element_spec
         if isinstance(spec, tuple) and len(spec) > 1 and _is_tensor(spec[1]):
-            return x.map(lambda inputs, y, *more: _joined(inputs, y, more, num_classes))
+
+            @tf.autograph.experimental.do_not_convert  # which would take a second
+            def check(inputs, y, *more):
+                return (inputs, check_labels(y, num_classes), *more)
+
+            return x.map(check)
     return x
 
 
 def _is_tensor(spec):
     return isinstance(spec, tf.TensorSpec)
-
-
-def _joined(inputs, labels, more, num_classes):
-    return (inputs, check_labels(labels, num_classes), *more)
 
 
 def checked_validation(data, num_classes):
