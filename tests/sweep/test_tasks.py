@@ -1,6 +1,7 @@
 """Any recipe can be swept: its batches fit few labels."""
 
 import dataclasses
+import math
 import pathlib
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from semivit_tf.cli import parse, parse_second_network
+from semivit_tf.config.presets import batch_sizes
 from semivit_tf.data.loaders import load_parts
 from semivit_tf.stages.batch_sizes import check_batches
 from semivit_tf.stages.run import Run
@@ -58,14 +60,26 @@ def test_batches_of_any_recipe_fit_few_labels(name, images, tmp_path):
                 sizes[stage.settings] = run.settings(stage).batch_size
         found[task.labels, task.network] = sizes["finetune"], sizes["semi"]
     # The recipe's limits, the labels and the unlabelled images for each.
-    most = min(100, config.finetune.batch_size or 128)
+    usual = batch_sizes(config.run.preset)
     unlabeled = 200 if config.data.labeled_as_unlabeled else 100
-    limits = (
-        config.semi.batch_size or 128,
-        unlabeled // config.semi.unlabeled_per_labeled,
-    )
+    most = {
+        "finetune": config.finetune.batch_size or usual["finetune"],
+        "semi": config.semi.batch_size or usual["semi"],
+    }
+    there = {"finetune": 100, "semi": unlabeled // config.semi.unlabeled_per_labeled}
+    parts = {
+        "finetune": config.finetune.batch_parts or 1,
+        "semi": config.semi.batch_parts or 1,
+    }
+
+    def expected(group, labels):
+        size = min(most[group], there[group], 5 * labels)
+        # As many micro-batches as it takes, all of one size, none larger than asked.
+        needed = math.ceil(size * parts[group] / most[group])
+        return size // needed * needed
+
     assert found == {
-        (labels, network): (min(5 * labels, most), min(5 * labels, *limits))
+        (labels, network): (expected("finetune", labels), expected("semi", labels))
         for labels in COUNTS
         for network in ("vit", "cnn")
     }
