@@ -1,10 +1,8 @@
 """Metrics by hand and against scikit-learn."""
 
 import numpy as np
-from scipy.stats import binom
 from sklearn.metrics import f1_score
 
-from semivit_tf.evaluation.comparison import compare_predictions, verdict
 from semivit_tf.evaluation.metrics import evaluate_probabilities, top_k_accuracy
 from semivit_tf.evaluation.tables import results_table
 
@@ -35,25 +33,6 @@ def test_report_agrees_with_scikit_learn():
         np.testing.assert_allclose(
             row["recall"], (predicted[of_class] == number).mean()
         )
-
-
-def test_comparison_counts_and_tests_exactly():
-    labels = np.zeros(20, int)
-    before = np.array([1] * 9 + [0] * 11)
-    after = np.array([0] * 9 + [1] * 1 + [0] * 10)
-    result = compare_predictions(labels, before, after)
-    assert (result["repaired"], result["broken"]) == (9, 1)
-    np.testing.assert_allclose(result["accuracy_change"], 8 / 20)
-    np.testing.assert_allclose(result["p_value"], 2 * binom.cdf(1, 10, 0.5))
-    assert verdict(result, 20).startswith("Semi-supervised training helped (+40.0")
-    reverse = compare_predictions(labels, after, before)
-    assert "training hurt (-40.0" in verdict(reverse, 20)
-
-
-def test_equal_predictions_make_no_difference():
-    same = compare_predictions([0, 1], [0, 0], [0, 0])
-    assert same["p_value"] == 1.0
-    assert "no clear difference (+0.0 points on 2" in verdict(same, 2)
 
 
 def test_table_is_aligned():
