@@ -48,7 +48,8 @@ FOLDERS = {
 STOPPED_AT = 20  # steps of stage 3, inside its second epoch
 # What a run with these stages has to read again. A file that it does not read, such as
 # a checkpoint of a finished stage or a picture, may stay as it is.
-READ = ("DONE", "evaluation.json", "export.json", "export/", "split.csv")
+READ = ("DONE", "evaluation.", "export.json", "export_choice.json", "export/")
+READ += ("split.csv",)
 OTHER_JSON = (
     "{}",
     "[]",
@@ -105,7 +106,8 @@ def stop_inside(whole, folder):
     shutil.copytree(whole, folder)
     for name in ("semi_finetune", "export"):
         shutil.rmtree(folder / name)
-    for name in ("evaluation.json", "export.json"):
+    made = ("evaluation.json", "evaluation.safetensors", "export.json")
+    for name in (*made, "export_choice.json"):
         (folder / name).unlink()
     save = Checkpoints.save
 
@@ -136,7 +138,9 @@ def promised(folder):
         for name, content in files(folder).items()
         if name.split("/")[0] not in ("export", "export.json")
         and "/checkpoints/step-" not in name
-        and not any(part in name for part in ("tensorboard/", "config.json"))
+        and not any(
+            part in name for part in ("tensorboard/", "config.json", "costs.jsonl")
+        )
     }
 
 
@@ -212,7 +216,8 @@ def measure_both(seeds):
         stop_inside(whole, stopped)
         expected = promised(whole)
         finished, wrong = measure(FINISHED, whole, expected, seeds)
-        del expected["evaluation.json"]
+        for name in ("evaluation.json", "evaluation.safetensors", "export_choice.json"):
+            del expected[name]
         unfinished, more = measure(STOPPED, stopped, expected, seeds)
     return {FINISHED: finished, STOPPED: unfinished}, wrong + more
 

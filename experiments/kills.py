@@ -72,7 +72,7 @@ AT_ONCE = 2  # kills in a stage of one run; for more there are more runs
 # TensorBoard's file holds clock times, and a SavedModel the numbers that TensorFlow
 # gives to functions as they are traced, which a resumed process counts otherwise.
 DIFFERS = ("tensorboard/", "export/1/saved_model.pb", "export/1/fingerprint.pb")
-DIFFERS += ("export/1/variables/", "export.json")
+DIFFERS += ("export/1/variables/", "export.json", "costs.jsonl", "report.")
 
 
 # === One process ===

@@ -1,29 +1,45 @@
 """The kind of stage that tests classifiers on images that nothing was chosen by."""
 
-from semivit_tf.evaluation.comparison import compare_predictions, verdict
 from semivit_tf.evaluation.metrics import evaluate_probabilities
 from semivit_tf.evaluation.pseudo_labels import pseudo_label_table
 from semivit_tf.evaluation.tables import results_table
 from semivit_tf.stages import calibration
-from semivit_tf.stages.export import served_weights
-from semivit_tf.stages.held_out import held_out, predict_with, probabilities_of
+from semivit_tf.stages.gains import (
+    chosen,
+    compared,
+    finished_stages,
+    is_comparison,
+    sentences,
+)
+from semivit_tf.stages.held_out import (
+    continued,
+    held_out,
+    held_out_index,
+    predict_with,
+    probabilities_of,
+)
+from semivit_tf.stages.predictions import (
+    Predictions,
+    beside,
+    read_predictions,
+    write_predictions,
+)
 from semivit_tf.stages.result_file import (
     DamagedResultError,
     read_result,
     write_result,
 )
+from semivit_tf.stages.served_weights import served_weights
 from semivit_tf.stages.stage import Kind
 from semivit_tf.stages.starting_weights import (
     Kept,
-    Source,
     check_answer,
     chosen_checkpoint,
     kept_by,
     starting_weights,
 )
 
-_FILE = "evaluation.json"
-_AGAINST = "_against_"  # between what answers and what its stage started from
+FILE = "evaluation.json"
 
 
 class Evaluate(Kind):
@@ -59,47 +75,44 @@ def weights_there(run, stage):
     return found
 
 
-def finished_stages(run, stage):
-    """Returns the finished stages whose classifiers a stage looks at, in order."""
-    return [
-        earlier
-        for earlier in run.pipeline
-        if earlier.name in stage.starts_from and run.stage_folder(earlier).done
-    ]
-
-
-def continued(run, trained):
-    """Returns the `Kept` classifier that a stage learned on from, or None."""
-    source = starting_weights(run, trained)
-    if source == Source() or not trained.kind.needs_weights(run.settings(trained)):
-        return None
-    return kept_by(run, source, "student")
-
-
 def evaluate(run, stage):
     """Tests all weights that are there; writes and returns `evaluation.json`.
 
     What was measured before stays as long as it is of the same files, and the same is
-    asked of the answers.
+    asked of the answers. Comparisons are made anew from what was answered on each
+    image.
     """
-    there = weights_there(run, stage)
+    file, there = run.folder.path / FILE, weights_there(run, stage)
     before = _read(run) or {"results": []}
-    content = {**before, "results": [dict(row) for row in before["results"]]}
-    origins = [(kept.names, kept.digest(run)) for kept in there]
-    same = before.get("asked") == calibration.promises(run)
-    if not there or [_origin(row) for row in before["results"]] != origins or not same:
-        content = measured(run, stage, there)
+    content, predicted = before, read_predictions(file, before)
+    same = [_origin(row) for row in before["results"]] == [
+        (kept.names, kept.digest(run)) for kept in there
+    ]
+    if same and before["results"] and predicted is None:
+        run.say(f"{beside(file)} is not as it was written: measured again")
+    same = same and before.get("asked") == calibration.promises(run)
+    if not there or not same or predicted is None:
+        content, predicted = measured(run, stage, there)
+        if predicted is not None:
+            content |= write_predictions(file, predicted)
+    content = {
+        name: value for name, value in content.items() if not is_comparison(name)
+    }
+    content["results"] = [dict(row) for row in content["results"]]
     served = served_weights(run, stage)
     for row, kept in zip(content["results"], there, strict=False):
         row["exported"] = kept == served
+    if predicted is not None:
+        content |= compared(run, stage, predicted)
+    content |= chosen(run, stage)
     if content != before:
-        write_result(run.folder.path / _FILE, content)
+        write_result(file, content)
     return content
 
 
 def _read(run):
     try:
-        return read_result(run.folder.path / _FILE)
+        return read_result(run.folder.path / FILE)
     except DamagedResultError as error:
         run.say(f"{error}: measured again")
         return None
@@ -111,17 +124,19 @@ def _origin(row):
 
 
 def measured(run, stage, there):
-    """Returns the evaluation of a list of `Kept` weights."""
+    """Returns the evaluation of a list of `Kept` weights, and the `Predictions`."""
     part, batches = held_out(run)
     content = {"part": part, "asked": calibration.promises(run), "results": []}
-    if part is None:
-        return content
-    network, names, predicted = run.classifier(), run.data.class_names, {}
+    if part is None or not there:
+        return content, None
+    network, names, predicted = run.classifier(), run.data.class_names, None
     predict, validation = predict_with(network, run), run.data.validation()
     for kept in there:
         labels, scores = predict(kept, batches)
         probabilities = probabilities_of(scores)
-        predicted[kept] = probabilities.argmax(axis=1)
+        if predicted is None:
+            predicted = Predictions(held_out_index(run, part), labels)
+        predicted.add(" ".join(kept.names), probabilities)
         row = described(run, kept)
         row |= evaluate_probabilities(labels, probabilities, names)
         if network.streams:
@@ -135,7 +150,7 @@ def measured(run, stage, there):
             fitted, labels, scores, apart=part == "test"
         )
         content["results"].append(row)
-    return {**content, **compared(run, stage, labels, predicted)}
+    return content, predicted
 
 
 def of_streams(streams, labels, scores):
@@ -165,52 +180,23 @@ def described(run, kept):
     }
 
 
-def compared(run, stage, labels, predicted):
-    """Compares what answers after the last stage with what that stage started from.
-
-    Args:
-        run: `Run`.
-        stage: `Stage` that evaluates.
-        labels: Integer array `[N]`.
-        predicted: Dict of `Kept` weights to the classes that they predict, `[N]`.
-    """
-    trained = finished_stages(run, stage)
-    if not trained:
-        return {}
-    last = trained[-1]
-    start, who = continued(run, last), last.kind.answers(run.settings(last))
-    answer = Kept(last, who, chosen_checkpoint(run, last))
-    if start is None or answer not in predicted:
-        return {}
-    name = f"{who}{_AGAINST}{start.stage_name}"
-    if start not in predicted:
-        return {name: None}
-    return {name: compare_predictions(labels, predicted[start], predicted[answer])}
-
-
 def describe(content):
     """Returns what a person should read of an evaluation."""
     if content["part"] is None:
         return "No test and no validation images: how accurate this is, is not known."
     lines = [results_table(content["results"], content["part"])]
-    for name, comparison in content.items():
-        if _AGAINST in name and comparison is None:
-            start = name.partition(_AGAINST)[2]
-            lines += ["", f"No comparison: {start} is not there any more."]
-        elif _AGAINST in name:
-            images = content["results"][0]["images"]
-            lines += ["", verdict(comparison, images, content["part"])]
-    lines += [
-        f"To export: {row['stage']} {row['weights']}, best of epoch {row['epoch']}."
-        for row in content["results"]
-        if row.get("exported") and row.get("checkpoint") == "best"
-    ]
+    lines += [line for sentence in sentences(content) for line in ("", sentence)]
     lines += [
         f"Calibration error of {row['stage']} {row['weights']}: "
         f"{100 * row['calibration']['ece']:.1f} points, with temperatures "
         f"{100 * row['calibration']['after']['ece']:.1f}."
         for row in content["results"]
         if row.get("exported") and "after" in row["calibration"]
+    ]
+    lines += [
+        f"To export: {row['stage']} {row['weights']}, best of epoch {row['epoch']}."
+        for row in content["results"]
+        if row.get("exported") and row.get("checkpoint") == "best"
     ]
     if content["part"] == "validation":
         lines.append("There are no test images: validation images took their place.")

@@ -10,12 +10,10 @@ from semivit_tf.stages.result_file import (
     read_result,
     write_result,
 )
+from semivit_tf.stages.served_weights import candidates, served_weights
 from semivit_tf.stages.stage import Kind
 from semivit_tf.stages.starting_weights import (
-    Kept,
     check_answer,
-    kept_by,
-    starting_weights,
 )
 
 
@@ -26,26 +24,14 @@ class Export(Kind):
         return True
 
     def check(self, run, stage):
-        served = served_weights(run, stage)
-        check_network(run, served)
-        check_version(run, stage, served)
+        possible = candidates(run, stage)
+        check_network(run, possible[0])
+        check_version(run, stage, possible)
         check_answer(run, stage)
         return run
 
     def carry_out(self, run, stage):
         run.say(f"{stage.name}: {export(run, stage)}")
-
-
-def served_weights(run, stage) -> Kept:
-    """Returns the weights to serve: those of the latest stage, or of `--init_from`.
-
-    They are those of the network that answers in that stage, unless `--export_weights`
-    says otherwise.
-    """
-    network, source = run.config.run.export_weights, starting_weights(run, stage)
-    if network == "auto" and source.stage:
-        network = source.stage.kind.answers(run.settings(source.stage))
-    return kept_by(run, source, network)
 
 
 def check_network(run, served):
@@ -65,8 +51,13 @@ def check_network(run, served):
         )
 
 
-def check_version(run, stage, served):
+def check_version(run, stage, possible):
     """Refuses to replace a version that other weights are served by already.
+
+    Args:
+        run: `Run`.
+        stage: `Stage`.
+        possible: List of the `Kept` weights of which some are served.
 
     Returns:
         Dict of each exported version to the names and the digest of its weights, and
@@ -81,11 +72,11 @@ def check_version(run, stage, served):
         ) from error
     version = run.config.run.export_version
     before = exported.get(str(version))
-    if before and before["weights"] != served.names:
+    if before and before["weights"] not in [kept.names for kept in possible]:
         raise InputError(
             f"--export_version={version} exists and holds "
             f"{' '.join(before['weights'])}; choose another number for "
-            f"{' '.join(served.names)}"
+            f"{' '.join(possible[0].names)}"
         )
     return exported
 
@@ -101,7 +92,7 @@ def export(run, stage):
     answers have changed.
     """
     served = served_weights(run, stage)
-    exported = check_version(run, stage, served)
+    exported = check_version(run, stage, [served])
     version = run.config.run.export_version
     path = run.stage_folder(stage).path / str(version)
     weights, before = served.digest(run), exported.get(str(version))

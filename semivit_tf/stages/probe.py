@@ -1,5 +1,7 @@
 """The kind of stage that measures features before anything is fine-tuned."""
 
+import json
+
 import numpy as np
 import tensorflow as tf
 
@@ -11,8 +13,13 @@ from semivit_tf.evaluation.nearest_neighbors import PUBLISHED_COUNTS, vote_of_ne
 from semivit_tf.evaluation.tables import text_table
 from semivit_tf.stages.failures import input_errors
 from semivit_tf.stages.folds import folds_of
-from semivit_tf.stages.held_out import held_out
+from semivit_tf.stages.held_out import held_out, held_out_index
 from semivit_tf.stages.kept_features import Features
+from semivit_tf.stages.predictions import (
+    Predictions,
+    read_predictions,
+    write_predictions,
+)
 from semivit_tf.stages.stage import Kind
 from semivit_tf.stages.starting_weights import (
     handed_on,
@@ -76,7 +83,10 @@ def _untrained(run, stage):
 
 
 def measure(known, labels, queries, truth, num_classes):
-    """Returns accuracies of neighbours and of a linear probe on given features."""
+    """Returns accuracies of neighbours and of a linear probe on given features.
+
+    With them come the classes that the linear probe predicts, `[M]`.
+    """
     counts = [count for count in PUBLISHED_COUNTS if count < len(known)]
     neighbors = {
         str(count): float(
@@ -88,7 +98,7 @@ def measure(known, labels, queries, truth, num_classes):
     }
     classes, penalty = linear_probe(known, labels, queries, num_classes)
     linear = {"accuracy": float(np.mean(classes == truth)), "penalty": penalty}
-    return {"nearest_neighbors": neighbors, "linear": linear}
+    return {"nearest_neighbors": neighbors, "linear": linear}, classes
 
 
 def features_of(run, stage):
@@ -108,11 +118,26 @@ def probe(run, stage):
         weights, features = features_of(run, stage)
         content = {"weights": weights, "part": part}
     if part is not None:
-        content |= on_held_out(run, features, part)
+        content |= on_held_out(run, stage, features, part)
     if folds:
         content["cross_validation"] = on_folds(run, features)
-    run.folder.write_json(f"{stage.name}.json", content)
+    run.folder.write_json(_file(run, stage).name, content)
     return content
+
+
+def _file(run, stage):
+    return run.folder.path / f"{stage.name}.json"
+
+
+def probe_predictions(run, stage):
+    """Returns the `Predictions` of an earlier probe, or None where it left none."""
+    try:
+        content = json.loads(_file(run, stage).read_text(encoding="utf-8"))
+    except (OSError, RecursionError, ValueError):
+        return None
+    if not isinstance(content, dict):
+        return None
+    return read_predictions(_file(run, stage), content)
 
 
 def asked(run, features, part):
@@ -130,16 +155,23 @@ def asked(run, features, part):
     return features.of_training(validation), parts.train.labels[validation]
 
 
-def on_held_out(run, features, part):
-    """Returns what features of known images say of those held out."""
+def on_held_out(run, stage, features, part):
+    """Returns what features of known images say of those held out.
+
+    What the linear probe answers on each of them is written beside the result.
+    """
     indices = known_images(run)
     labels = run.data.parts.train.labels[indices]
     queries, truth = asked(run, features, part)
     known = features.of_training(indices)
+    found, classes = measure(known, labels, queries, truth, run.num_classes)
+    index = held_out_index(run, part)
+    answered = Predictions(index, truth, {"linear": classes})
     return {
         "labels_used": len(indices),
         "images": len(truth),
-        **measure(known, labels, queries, truth, run.num_classes),
+        **found,
+        **write_predictions(_file(run, stage), answered),
     }
 
 

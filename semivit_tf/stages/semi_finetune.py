@@ -204,6 +204,10 @@ class SemiFinetune(TrainingKind):
     def answers(self, settings):
         return SEMI_METHODS[settings.method].answers
 
+    def what_may_help(self, settings):
+        views = SEMI_METHODS[settings.method].unlabeled_views
+        return "Unlabelled images" if views else super().what_may_help(settings)
+
     def keep(self, run, stage, model, checkpoint):
         folder = run.stage_folder(stage)
         save_weights(model.student, folder.weights("student", checkpoint))

@@ -96,6 +96,10 @@ class TrainingKind(Kind):
         """
         return None
 
+    def what_may_help(self, settings) -> str:
+        """Returns what a stage that goes on from a classifier adds to its learning."""
+        return "Further training"
+
     def warnings(self, run, stage):
         """Returns the callbacks that say what is learned in vain."""
         settings = run.settings(stage)

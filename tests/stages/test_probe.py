@@ -72,8 +72,9 @@ def test_measures_are_those_of_scikit_learn_on_separate_classes():
     centres = 2.0 * generator.normal(size=(3, 5))
     known = centres[labels] + generator.normal(size=(120, 5))
     queries = centres[truth] + generator.normal(size=(60, 5))
-    found = measure(known, labels, queries, truth, 3)
+    found, classes = measure(known, labels, queries, truth, 3)
     assert set(found["nearest_neighbors"]) == {"10", "20", "100"}
+    assert found["linear"]["accuracy"] == np.mean(classes == truth)
     theirs = LogisticRegression(max_iter=1000).fit(known, labels)
     assert abs(found["linear"]["accuracy"] - theirs.score(queries, truth)) <= 2 / 60
 
