@@ -10,6 +10,7 @@ import tensorflow as tf
 from semivit_tf.config.settings import InputError
 from semivit_tf.evaluation.interval import FEW
 from semivit_tf.stages import preflight
+from semivit_tf.stages.costs import noted
 from semivit_tf.stages.failures import one_line_errors
 from semivit_tf.stages.folds import wanted_with_folds, with_folds
 from semivit_tf.stages.plan import plan_stages
@@ -106,7 +107,8 @@ def run_stages(run, started):
             check_workers(run)
             run = settle_settings(timetable.begin(run, stage), stage)
         if stage.kind.trains or run.is_chief:
-            stage.kind.carry_out(run.at(stage), stage)
+            with noted(run, stage):
+                stage.kind.carry_out(run.at(stage), stage)
         if stage.kind.trains:
             timetable.ended(run, stage)
         meet(run.strategy)  # what the chief has written is there for all
@@ -117,7 +119,8 @@ def settle_data(run):
     """Runs the stages that may leave images out; then keeps the split, and says it."""
     for stage in run.wanted:
         if stage.kind.settles_data:
-            checked = stage.kind.carry_out(run, stage)
+            with noted(run, stage):
+                checked = stage.kind.carry_out(run, stage)
             if checked is not run:  # other images: what was settled is settled again
                 anew = dataclasses.replace(checked, fixed=run.folder.derived())
                 checked = preflight.check_run(anew)
