@@ -36,6 +36,7 @@ MAY_IMPORT = {
             "training",
             "weights",
             "evaluation",
+            "report",
             "export",
         )
     },

@@ -15,6 +15,7 @@ STAGES = (
     "semi_finetune",
     "evaluate",
     "export",
+    "report",
 )
 PREDICT = "predict"  # by itself, on new images
 _GENERATIVE = (
@@ -31,9 +32,9 @@ PIPELINE_STAGES = {
     "dpt": (
         *STAGES[:3],
         "logistic",
-        *STAGES[3:-2],
+        *STAGES[3:-3],
         *_GENERATIVE,
-        *STAGES[-2:],
+        *STAGES[-3:],
         PREDICT,
     ),
 }
@@ -201,7 +202,8 @@ class RunConfig(Settings):
     )
     export_weights: str = setting(
         "auto",
-        "Whose weights are served; auto: the teacher's if there is one.",
+        "Whose weights are served; auto: the teacher's if there is one, or those that "
+        "stage 3 started from, where it is clearly worse on validation images.",
         choices=("auto", "student", "teacher"),
         identity=False,
     )
@@ -212,6 +214,12 @@ class RunConfig(Settings):
         False,
         "Serve a model that marks images it cannot read as not valid, instead of "
         "failing their whole request.",
+        identity=False,
+    )
+    report_images: int = setting(
+        96,
+        "About how many training images the report shows; 0: no photographs at all.",
+        low=0,
         identity=False,
     )
 

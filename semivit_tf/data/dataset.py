@@ -50,8 +50,7 @@ class Dataset:
         max_pixels=MAX_PIXELS,
         **options,
     ):
-        self.parts = parts
-        self.split = split
+        self.parts, self.split = parts, split
         size = image_size or parts.train.image_shape[:2]
         size = (size, size) if isinstance(size, int) else tuple(size)
         self.image_size = (_PHOTO_SIZE, _PHOTO_SIZE) if None in size else size
@@ -94,7 +93,7 @@ class Dataset:
 
     @property
     def image_indices(self):
-        """The images that pre-training uses: all but those for validation."""
+        """All training images but those for validation, for pre-training."""
         return np.union1d(self.split.labeled, self.split.unlabeled)
 
     def steps_per_epoch(self, unlabeled_batch_size):
@@ -241,16 +240,18 @@ class Dataset:
 
     def validation(self, batch_size=256):
         """Returns one pass over the validation images, or None if there are none."""
-        if not len(self.split.validation):
-            return None
-        return self.as_evaluated(self.split.validation, batch_size)
+        chosen = self.split.validation
+        return self.as_evaluated(chosen, batch_size) if len(chosen) else None
 
     def test(self, batch_size=256):
         """Returns one pass over the test images, or None if there are none."""
         if self.parts.test is None:
             return None
-        everything = np.arange(len(self.parts.test))
-        indices = np.setdiff1d(everything, self.parts.bad_test)
+        good = np.delete(np.arange(len(self.parts.test)), self.parts.bad_test)
+        return self.of_test(good, batch_size)
+
+    def of_test(self, indices, batch_size=256):
+        """Does so for some of the test images, in order."""
         return self._evaluation(self.parts.test, indices, batch_size)
 
 

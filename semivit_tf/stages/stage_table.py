@@ -13,6 +13,7 @@ from semivit_tf.stages.predict import Predict
 from semivit_tf.stages.pretrain import Pretrain
 from semivit_tf.stages.probe import Probe
 from semivit_tf.stages.pseudo_label import PseudoLabel
+from semivit_tf.stages.report import Report
 from semivit_tf.stages.semi_finetune import SemiFinetune
 from semivit_tf.stages.stage import Stage
 
@@ -64,6 +65,7 @@ PIPELINES = {
         *_LEARN,
         Stage("evaluate", Evaluate(), starts_from=_CLASSIFIERS),
         Stage("export", Export(), starts_from=_CLASSIFIERS),
+        Stage("report", Report(), starts_from=_CLASSIFIERS),
         _PREDICT,
     ),
     "dpt": (
@@ -74,6 +76,7 @@ PIPELINES = {
         *_RETRAIN,
         Stage("evaluate", Evaluate(), starts_from=_RETRAINED),
         Stage("export", Export(), starts_from=_RETRAINED),
+        Stage("report", Report(), starts_from=_RETRAINED),
         _PREDICT,
     ),
 }
