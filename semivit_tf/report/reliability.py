@@ -1,42 +1,14 @@
 """How often answers of some confidence are right."""
 
-import numpy as np
-
 from semivit_tf.report.plots import ACCENT, FAINT, LINES, plot
-
-_BINS = 10
-
-
-def bins_of(confidences, right):
-    """Returns equally wide bins of confidence that hold images, as plain numbers.
-
-    Args:
-        confidences: Float array `[N]`.
-        right: Bool array `[N]`.
-
-    Returns:
-        Dict of `bins`, each with its mean `confidence`, its `accuracy` and how many
-        `images`, and of `ece`: the mean difference of both, weighed by images.
-    """
-    confidences, right = np.asarray(confidences, float), np.asarray(right)
-    place = np.minimum((confidences * _BINS).astype(int), _BINS - 1)
-    bins = [
-        {
-            "confidence": float(confidences[place == number].mean()),
-            "accuracy": float(right[place == number].mean()),
-            "images": int((place == number).sum()),
-        }
-        for number in np.unique(place)
-    ]
-    apart = [one["images"] * abs(one["confidence"] - one["accuracy"]) for one in bins]
-    return {"bins": bins, "ece": float(sum(apart) / max(1, len(confidences)))}
 
 
 def reliability(found):
     """Returns the diagrams of bins, a list of `Markup`.
 
     Args:
-        found: Dict of title to what `bins_of` returned.
+        found: Dict of title to a dict of `bins`, each with its mean `confidence`, its
+            `accuracy` and how many `images`, and of `ece`.
     """
     return [
         plot(

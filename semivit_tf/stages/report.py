@@ -91,7 +91,7 @@ def content_of(run, stage):
     if sheet or content["data"]:
         content["data"] = {"checked": None, **(content["data"] or {}), "sheet": sheet}
     if content["tested"]:
-        content["calibration"] = said.calibration(evaluation, predicted)
+        content["calibration"] = said.calibration(evaluation)
         content |= pictures_of_answers(run, stage, evaluation, predicted)
     return content
 

@@ -17,7 +17,7 @@ from semivit_tf.report.balance import balance
 from semivit_tf.report.confusion import confusion
 from semivit_tf.report.curves import curves_of
 from semivit_tf.report.pictures import drawn
-from semivit_tf.report.reliability import bins_of, reliability
+from semivit_tf.report.reliability import reliability
 from semivit_tf.stages.costs import costs
 from semivit_tf.stages.gains import comparisons, sentences
 
@@ -116,25 +116,27 @@ def tested(evaluation):
     }
 
 
-def calibration(evaluation, predicted):
+def calibration(evaluation):
     """Returns the reliability of the exported network's confidences, or None.
 
-    Where a row has been calibrated, that is shown beside the plain probabilities.
+    Where temperatures were fitted, it is shown before and after.
     """
-    row = main_row(evaluation)
-    name = name_of(row)
-    if predicted is None or name not in predicted.confidences:
+    row = evaluation and evaluation["results"] and main_row(evaluation)
+    if not row or "calibration" not in row:
         return None
-    right = predicted.classes[name] == predicted.labels
-    found = {"as learned": bins_of(predicted.confidences[name], right)}
-    if "after" in row.get("calibration", {}):
+    found = {"as learned": row["calibration"]}
+    temperatures = {"as learned": None}
+    if "after" in row["calibration"]:
+        fitted = sorted(set(row["calibration"]["fitted"]["temperatures"]))
         found["calibrated"] = row["calibration"]["after"]
+        ends = fitted[:: max(1, len(fitted) - 1)]
+        temperatures["calibrated"] = " to ".join(f"{one:.2f}" for one in ends)
     rows = [
         {
             "name": title,
             "ece": one["ece"],
-            "brier": one.get("brier"),
-            "temperature": one.get("temperature"),
+            "brier": one["brier"],
+            "temperature": temperatures[title],
         }
         for title, one in found.items()
     ]

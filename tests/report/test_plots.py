@@ -3,13 +3,12 @@
 import re
 
 import numpy as np
-import pytest
 
 from semivit_tf.report.balance import balance
 from semivit_tf.report.confusion import confusion
 from semivit_tf.report.curves import curves_of
 from semivit_tf.report.plots import _COLORS, lines, plot
-from semivit_tf.report.reliability import bins_of, reliability
+from semivit_tf.report.reliability import reliability
 from tests.report.html import Page
 
 AWKWARD = '<b>"$x$" & \'ß 猫</b>'
@@ -38,24 +37,10 @@ def test_names_in_a_plot_are_text():
     assert AWKWARD in page.all("svg")[0]["attributes"]["aria-label"]
 
 
-def test_bins_by_hand():
-    confidences = [0.05, 0.62, 0.68, 0.95, 1.0]
-    found = bins_of(confidences, [False, True, False, True, True])
-    expected = [(0.05, 0.0, 1), (0.65, 0.5, 2), (0.975, 1.0, 2)]
-    for one, (confidence, accuracy, images) in zip(
-        found["bins"], expected, strict=True
-    ):
-        assert one["confidence"] == pytest.approx(confidence)
-        assert (one["accuracy"], one["images"]) == (accuracy, images)
-    assert found["ece"] == pytest.approx((0.05 + 2 * 0.15 + 2 * 0.025) / 5)
-    (drawn,) = reliability({"as learned": found})
+def test_a_diagram_says_its_error():
+    bins = [{"confidence": 0.65, "accuracy": 0.5, "images": 2}]
+    (drawn,) = reliability({"as learned": {"bins": bins, "ece": 0.08}})
     assert "Mean difference of the two: 8.0 points" in drawn
-
-
-def test_a_perfectly_calibrated_network_has_no_error():
-    confidences = np.repeat([0.25, 0.75], 400)
-    right = np.concatenate([np.arange(400) < 100, np.arange(400) < 300])
-    assert bins_of(confidences, right)["ece"] == pytest.approx(0)
 
 
 def test_few_classes_are_a_table_and_many_a_picture():

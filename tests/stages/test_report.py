@@ -129,9 +129,10 @@ def test_what_was_answered_on_each_image_is_kept(finished_once):
     assert (linear.classes["linear"] == found.labels).mean() == pytest.approx(
         probed["linear"]["accuracy"]
     )
-    calibrated = said.calibration(content, found)
-    (row,) = calibrated["rows"]
-    assert page_of(finished_once).numbers("data-ece") == [row["ece"]]
+    calibrated = said.main_row(content)["calibration"]
+    shown = [row["ece"] for row in said.calibration(content)["rows"]]
+    assert shown[0] == calibrated["ece"] and len(shown) == 1 + ("after" in calibrated)
+    assert page_of(finished_once).numbers("data-ece") == shown
 
 
 def test_anyone_can_read_it_offline(finished_once):
@@ -264,19 +265,23 @@ def test_it_says_what_cannot_be_known():
 
 
 def test_results_with_a_calibration_show_it(finished_once):
-    file = finished_once / "evaluation.json"
-    content, found = read_result(file), read_predictions(file, read_result(file))
+    content = read_result(finished_once / "evaluation.json")
     bins = [{"confidence": 0.8, "accuracy": 0.75, "images": 18}]
-    calibration = {"bins": bins, "ece": 0.05, "brier": 0.25, "temperature": 1.5}
-    said.main_row(content)["calibration"] = {"after": calibration}
-    shown = said.calibration(content, found)
+    after = {"bins": bins, "ece": 0.05, "brier": 0.25}
+    row = said.main_row(content)["calibration"]
+    row |= {"after": after, "fitted": {"temperatures": [1.5, 0.75, 1.5]}}
+    shown = said.calibration(content)
     assert len(shown["plots"]) == 2
-    assert shown["rows"][1] == {
-        "name": "calibrated",
-        "ece": 0.05,
-        "brier": 0.25,
-        "temperature": 1.5,
-    }
+    assert shown["rows"] == [
+        {
+            **{"name": "as learned", "ece": row["ece"], "brier": row["brier"]},
+            "temperature": None,
+        },
+        {
+            **{"name": "calibrated", "ece": 0.05, "brier": 0.25},
+            "temperature": "0.75 to 1.50",
+        },
+    ]
 
 
 def test_a_result_is_tied_to_its_predictions(tmp_path):
