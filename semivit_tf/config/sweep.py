@@ -10,6 +10,10 @@ CNN_WAYS = ("cnn_probe", "cnn", "semi_cnn")
 # Those of the second network, unless its flags say otherwise.
 CNN_STAGES = "check,finetune,semi_finetune,evaluate"
 
+# The stages that runs of a sweep are made of.
+CHECK, PRETRAIN, PROBE = "check", "pretrain", "probe"
+FINETUNE, SEMI_FINETUNE, EVALUATE = "finetune", "semi_finetune", "evaluate"
+
 
 @dataclasses.dataclass(frozen=True)
 class SweepConfig(Settings):

@@ -5,6 +5,7 @@ import pathlib
 
 import tensorflow as tf
 
+from semivit_tf.config.sweep import PROBE
 from semivit_tf.evaluation.linear_probe import probe_scores
 from semivit_tf.evaluation.metrics import evaluate_probabilities
 from semivit_tf.stages.evaluate import held_out
@@ -35,7 +36,7 @@ class Probes:
             with_flags(
                 config,
                 **from_shared(config, shared),
-                stages="probe",
+                stages=PROBE,
                 workdir=str(own / "none"),  # nothing is written there
                 probe_features=config.run.probe_features or str(own),
             )

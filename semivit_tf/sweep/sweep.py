@@ -14,6 +14,7 @@ import pathlib
 from collections.abc import Callable
 
 from semivit_tf.config import Config
+from semivit_tf.config.sweep import EVALUATE, FINETUNE, PRETRAIN, SEMI_FINETUNE
 from semivit_tf.data.parts import Parts
 from semivit_tf.report.accuracy_over_labels import draw_accuracies
 from semivit_tf.stages.pipeline import prepare
@@ -142,8 +143,8 @@ class Sweep:
         """Refuses settings that a network cannot follow, before anything is run."""
         for network in networks:
             config = self.configs[network]
-            names = ["finetune", "semi_finetune", "evaluate"]
-            names = [*(["pretrain"] if pretrains(config) else []), *names]
+            names = [FINETUNE, SEMI_FINETUNE, EVALUATE]
+            names = [*([PRETRAIN] if pretrains(config) else []), *names]
             prepare(
                 with_flags(
                     config,

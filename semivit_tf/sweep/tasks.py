@@ -4,12 +4,13 @@ import dataclasses
 
 from semivit_tf.config import Config
 from semivit_tf.config.backbone import BackboneConfig
+from semivit_tf.config.sweep import CHECK, EVALUATE, FINETUNE, PRETRAIN, SEMI_FINETUNE
 from semivit_tf.stages.preflight import NETWORK
 from semivit_tf.stages.run_data import split_and_batch
 from semivit_tf.stages.run_folder import RunFolder
 from semivit_tf.sweep.ways import WAYS, place_of
 
-_TRAINED = ("finetune", "semi_finetune")
+_TRAINED = (FINETUNE, SEMI_FINETUNE)
 # What a sweep sets itself, whatever the flags say.
 _EVERY = {
     "labels_per_class": None,
@@ -86,12 +87,12 @@ def lacks_labels(config, parts, task):
 
 def pretrains(config):
     """Returns whether a network is trained without labels first."""
-    return "pretrain" in config.run.stage_names()
+    return PRETRAIN in config.run.stage_names()
 
 
 def checks(config):
     """Returns the stage that reads all images, unless the flags leave it out."""
-    return ["check"] if "check" in config.run.stage_names() else []
+    return [CHECK] if CHECK in config.run.stage_names() else []
 
 
 def shared_run(config, network, seeds, seed):
@@ -109,7 +110,7 @@ def shared_run(config, network, seeds, seed):
 
 def shared_stages(config):
     """Returns the stages that the number of labels does not change."""
-    return [*checks(config), *(["pretrain"] if pretrains(config) else [])]
+    return [*checks(config), *([PRETRAIN] if pretrains(config) else [])]
 
 
 def shared_config(config, folder, labels, seed):
@@ -133,7 +134,7 @@ def task_config(config, task, folder, shared):
         folder: Path of the run.
         shared: Path of the run of `shared_config` for its seed.
     """
-    stages = [*checks(config), *task.stages, "evaluate"]
+    stages = [*checks(config), *task.stages, EVALUATE]
     return with_flags(
         config,
         **from_shared(config, shared),
@@ -157,5 +158,5 @@ def from_shared(config, shared):
         **{flag: value for flag, value in derived.items() if flag in names},
         "init_allow_missing": False,
         "init_allow_unexpected": False,
-        "init_from": str(run.stage("pretrain").weights("encoder")),
+        "init_from": str(run.stage(PRETRAIN).weights("encoder")),
     }

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from semivit_tf.config.sweep import FINETUNE, SEMI_FINETUNE
+
 
 @dataclasses.dataclass(frozen=True)
 class Way:
@@ -24,12 +26,12 @@ class Way:
 
 WAYS = {
     "probe": Way("ViT, frozen, linear probe", "vit", None),
-    "vit": Way("ViT, fine-tuned", "vit", "finetune"),
-    "vit_twice": Way("ViT, fine-tuned, twice the labels", "vit", "finetune", 2, "vit"),
-    "semi_vit": Way("Semi-ViT", "vit", "semi_finetune"),
+    "vit": Way("ViT, fine-tuned", "vit", FINETUNE),
+    "vit_twice": Way("ViT, fine-tuned, twice the labels", "vit", FINETUNE, 2, "vit"),
+    "semi_vit": Way("Semi-ViT", "vit", SEMI_FINETUNE),
     "cnn_probe": Way("CNN, frozen, linear probe", "cnn", None),
-    "cnn": Way("CNN, fine-tuned", "cnn", "finetune"),
-    "semi_cnn": Way("CNN, semi-supervised", "cnn", "semi_finetune"),
+    "cnn": Way("CNN, fine-tuned", "cnn", FINETUNE),
+    "semi_cnn": Way("CNN, semi-supervised", "cnn", SEMI_FINETUNE),
 }
 
 

@@ -3,6 +3,7 @@
 import json
 
 SEEDS = 8  # damages of each folder; experiments/damage.py has more of them
+ANSWERS = {"not read", "named, and made or read otherwise", "refused in one line"}
 
 
 def test_a_run_in_a_damaged_folder_ends_as_it_should_or_in_one_line(start, tmp_path):
@@ -15,4 +16,4 @@ def test_a_run_in_a_damaged_folder_ends_as_it_should_or_in_one_line(start, tmp_p
     assert set(found) == {"command", "finished", "stopped in stage 3"}
     for folder in ("finished", "stopped in stage 3"):
         assert sum(found[folder]["answers"].values()) == SEEDS
-        assert found[folder]["answers"]["refused in one line"] > 0
+        assert set(found[folder]["answers"]) <= ANSWERS

@@ -16,13 +16,14 @@ from semivit_tf.stages.stage_table import PIPELINES
 STAGES = set().union(*PIPELINE_STAGES.values())
 PACKAGE = pathlib.Path(semivit_tf.__file__).parent
 # Words that mean something else there: a view of an image, a room of the package, what
-# a batch holds, and a function of a selection.
+# a batch holds, a function of a selection, and a way to use labels.
 NOT_A_STAGE = {
     ("methods", "pseudo_label"),
     ("methods", "judge"),
     ("augment", "pretrain"),
     ("data", "pretrain"),
     ("__init__.py", "export"),
+    ("sweep", "probe"),
 }
 # Names that are no English words, and so stay names inside a sentence.
 UNMISTAKABLE = re.compile(r"\b(pretrain|finetune|semi_finetune|retrain_semi)\b")
