@@ -10,7 +10,7 @@ from semivit_tf.methods.ema_teacher import EMATeacher
 from semivit_tf.stages.batch_sizes import Batch
 from semivit_tf.stages.memory import denoiser_need
 from semivit_tf.stages.optimizers import learning_rates
-from semivit_tf.stages.training import Training, TrainingKind
+from semivit_tf.stages.training import TrainingKind, on_labeled_images
 from semivit_tf.training.weight_files import save_weights
 
 _FEWEST = 4, 7  # patches on a side of small images, and of others
@@ -59,16 +59,8 @@ class Generator(TrainingKind):
                 global_clipnorm=settings.clip_norm,
             )
             run.compile(model, optimizer, settings)
-        return Training(
-            model,
-            lambda step, shard=(0, 1): run.data.labeled(
-                settings.batch_size, step, shard
-            ),
-            epochs=settings.epochs,
-            steps_per_epoch=steps,
-            images_per_step=settings.batch_size,
-            callbacks=[EMATeacher(GrowingMomentum(settings.ema_momentum))],
-        )
+        callbacks = [EMATeacher(GrowingMomentum(settings.ema_momentum))]
+        return on_labeled_images(run, settings, model, steps, callbacks)
 
     def need(self, run, stage, denoiser):
         return denoiser_need(run, denoiser, run.settings(stage).batch_size)

@@ -11,7 +11,7 @@ from semivit_tf.stages.judged_images import describe, judge_images
 from semivit_tf.stages.memory import labeled_need
 from semivit_tf.stages.optimizers import learning_rates
 from semivit_tf.stages.run_data import dataset_of
-from semivit_tf.stages.training import Training, TrainingKind
+from semivit_tf.stages.training import TrainingKind, on_labeled_images
 from semivit_tf.training.weight_files import save_weights
 
 
@@ -59,16 +59,8 @@ class Judge(TrainingKind):
                 global_clipnorm=settings.clip_norm,
             )
             run.compile(model, optimizer, settings)
-        return Training(
-            model,
-            lambda step, shard=(0, 1): run.data.labeled(
-                settings.batch_size, step, shard
-            ),
-            epochs=settings.epochs,
-            steps_per_epoch=steps,
-            images_per_step=settings.batch_size,
-            callbacks=self.warnings(run, stage),
-        )
+        callbacks = self.warnings(run, stage)
+        return on_labeled_images(run, settings, model, steps, callbacks)
 
     def need(self, run, stage, network):
         images = run.settings(stage).batch_size

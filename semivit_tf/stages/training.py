@@ -33,6 +33,18 @@ class Training:
     best: tuple[str, str] | None = None
 
 
+def on_labeled_images(run, settings, model, steps_per_epoch, callbacks):
+    """Returns the `Training` of a compiled method on all images that have a label."""
+    return Training(
+        model,
+        lambda step, shard=(0, 1): run.data.labeled(settings.batch_size, step, shard),
+        epochs=settings.epochs,
+        steps_per_epoch=steps_per_epoch,
+        images_per_step=settings.batch_size,
+        callbacks=callbacks,
+    )
+
+
 class TrainingKind(Kind):
     """A kind of stage that trains, and keeps the weights of networks."""
 
