@@ -189,9 +189,9 @@ def test_crowds_become_one_group_without_all_their_pairs(noise):
     fingerprints = natural_fingerprints(10_000, rng)
     scene = fingerprints[0].astype(float)
     fingerprints[:5000] = scene + noise * rng.standard_normal((5000, 96))
-    started = time.monotonic()
+    started = time.process_time()
     pairs, _ = near_duplicates(fingerprints)
-    assert time.monotonic() - started < 20  # under a second on an idle machine
+    assert time.process_time() - started < 20  # under a second on an idle machine
     assert len(pairs) < 5000 * 33
     (group,) = duplicate_groups(pairs)
     np.testing.assert_array_equal(group, np.arange(5000))

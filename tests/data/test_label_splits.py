@@ -135,9 +135,9 @@ def test_published_lists_are_read(tmp_path):
 def test_a_list_of_the_size_of_imagenet_splits_in_seconds():
     labels = np.random.default_rng(0).integers(0, 1000, 1_300_000)
     names = [str(number) for number in range(1000)]
-    started = time.monotonic()
+    started = time.process_time()
     split = split_labels(labels, names, label_fraction=0.01, validation_per_class=2)
-    assert time.monotonic() - started < 2.0
+    assert time.process_time() - started < 2.0
     assert len(split.validation) == 2000 and 12_900 < len(split.labeled) < 13_100
 
 

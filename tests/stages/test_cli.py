@@ -3,9 +3,9 @@
 import fcntl
 import itertools
 import json
+import resource
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -19,12 +19,15 @@ from tests.stages.runs import ROOT, TINY, error, run
 
 def test_help_answers_within_a_second_and_without_tensorflow():
     def ask(*options):
-        start = time.monotonic()
         command = [sys.executable, *options, ROOT / "main.py", "--helpfull"]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         result = subprocess.run(command, capture_output=True, text=True, check=True)
-        return result, time.monotonic() - start
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        # The processor's, since other work may hold it up.
+        taken = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+        return result, taken
 
-    assert min(ask()[1] for _ in range(3)) < 1.0  # other work may hold up one of them
+    assert ask()[1] < 1.0
     result, _ = ask("-X", "importtime")
     lines = result.stdout.splitlines()
     assert "  --semi_threshold" in lines and max(map(len, lines)) <= 88

@@ -2,7 +2,7 @@
 
 import json
 
-SEEDS = 8  # damages of each folder; experiments/damage.py has more of them
+SEEDS = 4  # damages of each folder; experiments/damage.py has more of them
 ANSWERS = {"not read", "named, and made or read otherwise", "refused in one line"}
 
 

@@ -13,7 +13,7 @@ from semivit_tf.cli import main
 from tests.stages.runs import DINO, ROOT, TINY, error
 
 ONE_STEP = ["--pretrain_batch_size=1400", "--pretrain_epochs=3"]  # an epoch
-# Nothing is drawn in a step of stage 2, so that one process can say what is right.
+# Nothing is drawn in a step of stage 2, so that replicas and workers can be compared.
 FLAGS = [
     *TINY,
     *ONE_STEP,
@@ -108,16 +108,13 @@ def test_two_workers_go_through_all_stages_as_two_replicas_do(
     assert_same_lines((replicas, tmp_path), "finetune", 6)
 
 
-def test_two_workers_distil_and_finetune_as_one_device_does(start_both, tmp_path):
+def test_two_workers_distil_as_one_device_does(start_both, tmp_path):
     """Crops follow from the image alone."""
-    flags = (*DINO, *ONE_STEP, "--pretrain_dino_drop_path=0")
-    flags += ("--stages=pretrain,finetune",)
+    flags = (*DINO, *ONE_STEP, "--pretrain_dino_drop_path=0", "--stages=pretrain")
     both = start_both(tmp_path / "two", *flags)
     assert main(["main.py", *FLAGS, *flags, f"--workdir={tmp_path / 'one'}"]) == 0
     end_both(both)
-    folders = tmp_path / "one", tmp_path / "two"
-    assert_same_lines(folders, "pretrain", 3)
-    assert_same_lines(folders, "finetune", 6)
+    assert_same_lines((tmp_path / "one", tmp_path / "two"), "pretrain", 3)
 
 
 def test_workers_end_and_stop_together_and_continue(start_both, tmp_path):
