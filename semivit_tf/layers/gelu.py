@@ -31,7 +31,8 @@ def _lean(inputs):
 
 
 def _value(inputs):
-    return inputs * (0.5 * _twice_cumulative(inputs))
+    # In this order LiteRT's converter takes it for a GELU; it has no `erf` by itself.
+    return (0.5 * inputs) * _twice_cumulative(inputs)
 
 
 def _twice_cumulative(inputs):
