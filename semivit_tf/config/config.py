@@ -6,6 +6,7 @@ import pathlib
 
 from semivit_tf.config.backbone import BackboneConfig
 from semivit_tf.config.data import DataConfig
+from semivit_tf.config.export import ExportConfig
 from semivit_tf.config.finetune import FinetuneConfig
 from semivit_tf.config.generator import GenerateConfig, GeneratorConfig
 from semivit_tf.config.judge import JudgeConfig
@@ -45,6 +46,7 @@ class Config:
     generate: GenerateConfig = GenerateConfig()
     new_images: PredictConfig = PredictConfig()
     judge: JudgeConfig = JudgeConfig()
+    export: ExportConfig = ExportConfig()
     run: RunConfig = RunConfig()
     sweep: SweepConfig = SweepConfig()
 
@@ -133,6 +135,7 @@ class Config:
             "generate": (GenerateConfig,),
             "new_images": (PredictConfig,),
             "judge": (JudgeConfig,),
+            "export": (ExportConfig,),
         }
 
     @classmethod

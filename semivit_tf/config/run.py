@@ -200,29 +200,12 @@ class RunConfig(Settings):
         "count alike, 0 with --finetune_balanced or --semi_balanced.",
         low=0.0,
     )
-    export_weights: str = setting(
-        "auto",
-        "Whose weights are served; auto: the teacher's if there is one, or those that "
-        "stage 3 started from, where it is clearly worse on validation images.",
-        choices=("auto", "student", "teacher"),
-        identity=False,
-    )
-    export_version: int = setting(
-        1, "Version number of the served model.", low=1, identity=False
-    )
-    export_tolerate_bad_images: bool = setting(
-        False,
-        "Serve a model that marks images it cannot read as not valid, instead of "
-        "failing their whole request.",
-        identity=False,
-    )
     report_images: int = setting(
         96,
         "About how many training images the report shows; 0: no photographs at all.",
         low=0,
         identity=False,
     )
-
     abstain_precision: float | None = setting(
         None,
         "Serve abstain: whether an answer is not sure enough for this share of those "

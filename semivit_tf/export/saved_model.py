@@ -10,6 +10,7 @@ import tensorflow as tf
 from semivit_tf.augment.image_header import MAX_PIXELS
 from semivit_tf.contracts import StudentAndTeacher
 from semivit_tf.export.calibration import Calibration
+from semivit_tf.export.portable_file import check_packages, write_portable_file
 from semivit_tf.export.signatures import ServedClassifier
 from semivit_tf.export.warmup import write_warmup_requests
 from semivit_tf.one_line import check_names
@@ -28,6 +29,7 @@ def export_saved_model(
     max_pixels=MAX_PIXELS,
     tolerate_bad_images=False,
     calibration=None,
+    portable=None,
     overwrite=False,
 ):
     """Writes `<directory>/<version>/` for TF Serving, whole or not at all.
@@ -48,10 +50,10 @@ def export_saved_model(
             `central_view`.
         max_pixels: Integer. An image file of more pixels is an error of its request.
         tolerate_bad_images: Bool. By default a file that cannot be decoded fails its
-            request. If True, each answer has `valid` `[B]`, and an image that cannot be
-            answered has False there, uniform probabilities and the class -1: a file
-            that cannot be decoded, or pixels that are not finite.
+            request. If True, each answer has `valid` `[B]`, False where a file cannot
+            be decoded or pixels are not finite: with uniform probabilities, class -1.
         calibration: Optional `Calibration`, and what it adds to answers.
+        portable: `"litert"` or `"onnx"`: a file of that format is written, too.
         overwrite: Bool. Whether a version that exists may be replaced; a server that
             has loaded it would not notice.
 
@@ -59,7 +61,7 @@ def export_saved_model(
         The path of the version's folder.
     """
     target = pathlib.Path(directory) / str(version)
-    _check(weights, version, target, overwrite)
+    _check(weights, version, portable, target, overwrite)
     network, served_weights = _network(model, weights)
     shape = tuple(network.image_shape)
     class_names = _class_names(network, shape, class_names)
@@ -71,14 +73,13 @@ def export_saved_model(
         written = _write_assets(pathlib.Path(assets), class_names, described)
         served.assets = [tf.saved_model.Asset(str(path)) for path in written]
         tf.saved_model.save(served, str(folder), signatures=served.signatures())
-        (folder / "assets.extra").mkdir()
-        write_warmup_requests(
-            folder / "assets.extra" / "tf_serving_warmup_requests", shape
-        )
+        write_warmup_requests(folder / "assets.extra", shape)
+        if portable:
+            write_portable_file(network, shape, calibration, folder, portable)
     return target
 
 
-def _check(weights, version, target, overwrite):
+def _check(weights, version, portable, target, overwrite):
     if weights not in ("teacher", "student"):
         raise ValueError(
             f'`weights` should be "teacher" or "student". Received: {weights!r}'
@@ -87,6 +88,8 @@ def _check(weights, version, target, overwrite):
         raise ValueError(
             f"`version` should be a positive integer. Received: {version!r}"
         )
+    if portable:
+        check_packages(portable)
     if target.exists() and not overwrite:
         raise FileExistsError(
             f"{target} should not exist yet: pass another `version`, or overwrite=True "

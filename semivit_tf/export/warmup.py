@@ -83,8 +83,8 @@ def warmup_record(signature, input_name, value, model_name=""):
     return log.SerializeToString()
 
 
-def write_warmup_requests(path, image_shape):
-    """Writes one request for each signature, with a grey image."""
+def write_warmup_requests(folder, image_shape):
+    """Makes a folder with one request for each signature, of a grey image."""
     image = np.full((1, *image_shape), 128)
     png = tf.io.encode_png(image[0].astype("uint8")).numpy()
     records = [
@@ -92,6 +92,7 @@ def write_warmup_requests(path, image_shape):
         warmup_record("serving_uint8", "images", image.astype("uint8")),
         warmup_record("serving_bytes", "image_bytes", np.array([png], object)),
     ]
-    with tf.io.TFRecordWriter(str(path)) as writer:
+    folder.mkdir()
+    with tf.io.TFRecordWriter(str(folder / "tf_serving_warmup_requests")) as writer:
         for record in records:
             writer.write(record)

@@ -2,8 +2,10 @@
 
 from semivit_tf.checksum import digest_of_folder
 from semivit_tf.config.settings import InputError
+from semivit_tf.export.portable_file import check_packages, portable_file
 from semivit_tf.export.saved_model import export_saved_model
 from semivit_tf.stages import calibration
+from semivit_tf.stages.failures import input_errors
 from semivit_tf.stages.held_out import predict_with
 from semivit_tf.stages.result_file import (
     DamagedResultError,
@@ -28,6 +30,7 @@ class Export(Kind):
         check_network(run, possible[0])
         check_version(run, stage, possible)
         check_answer(run, stage)
+        check_portable(run)
         return run
 
     def carry_out(self, run, stage):
@@ -36,7 +39,7 @@ class Export(Kind):
 
 def check_network(run, served):
     """Refuses to serve a network that is not, or will not be, there."""
-    wanted = run.config.run.export_weights
+    wanted = run.config.export.weights
     if served.stage is None:
         if wanted != "auto":
             raise InputError(
@@ -49,6 +52,13 @@ def check_network(run, served):
             f"--export_weights={wanted} should be a network that the stage "
             f"{served.stage.name} keeps: {networks}"
         )
+
+
+def check_portable(run):
+    """Refuses a format whose packages are not installed."""
+    if run.config.export.portable():
+        with input_errors():
+            check_packages(run.config.export.portable())
 
 
 def check_version(run, stage, possible):
@@ -67,10 +77,10 @@ def check_version(run, stage, possible):
         exported = read_result(_file(run, stage)) or {}
     except DamagedResultError as error:
         raise InputError(
-            f"{error}: without it, --export_version={run.config.run.export_version} is "
+            f"{error}: without it, --export_version={run.config.export.version} is "
             "exported again"
         ) from error
-    version = run.config.run.export_version
+    version = run.config.export.version
     before = exported.get(str(version))
     if before and before["weights"] not in [kept.names for kept in possible]:
         raise InputError(
@@ -93,7 +103,7 @@ def export(run, stage):
     """
     served = served_weights(run, stage)
     exported = check_version(run, stage, [served])
-    version = run.config.run.export_version
+    version, portable = run.config.export.version, run.config.export.portable()
     path = run.stage_folder(stage).path / str(version)
     weights, before = served.digest(run), exported.get(str(version))
     if before and path.exists():
@@ -101,6 +111,8 @@ def export(run, stage):
             changed = " ".join(served.names)
         elif before.get("asked") != calibration.promises(run):
             changed = "what is asked of its answers"
+        elif portable and not portable_file(path, portable).exists():
+            changed = "the format"
         elif before["files_sha256"] != digest_of_folder(path):
             changed = "its files"
         else:
@@ -122,8 +134,9 @@ def export(run, stage):
         version,
         central_share=run.data.central_share,
         max_pixels=run.data.max_pixels,
-        tolerate_bad_images=run.config.run.export_tolerate_bad_images,
+        tolerate_bad_images=run.config.export.tolerate_bad_images,
         calibration=fitted and fitted.served(),
+        portable=portable,
         overwrite=True,  # what an interrupted stage has left
     )
     exported[str(version)] = {

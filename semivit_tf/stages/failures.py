@@ -8,12 +8,21 @@ import tensorflow as tf
 
 from semivit_tf.config.settings import InputError
 from semivit_tf.data.unfinished_reads import forget_reads, image_at_fault
+from semivit_tf.export.portable_file import PortableFileError
 from semivit_tf.training.collapse import CollapseError
 from semivit_tf.training.distribution import WORKER_ENDED
 from semivit_tf.training.non_finite import NonFiniteLossError
 from semivit_tf.training.weight_files import CheckpointError
 from semivit_tf.weights import WeightsError
 
+# Errors of this package that are worded for people already.
+_KNOWN = (
+    CheckpointError,
+    CollapseError,
+    NonFiniteLossError,
+    PortableFileError,
+    WeightsError,
+)
 _CONTINUE = "What was kept is whole: the same command continues"
 # A file in place of a folder, or a folder in place of a file.
 _OTHER_KIND = (errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY)
@@ -41,7 +50,7 @@ def one_line_errors(folder):
     forget_reads()
     try:
         yield
-    except (CheckpointError, CollapseError, NonFiniteLossError, WeightsError) as error:
+    except _KNOWN as error:
         raise InputError(str(error)) from error
     except OSError as error:
         advice = "" if error.errno in _OTHER_KIND else f". {_CONTINUE}"

@@ -27,7 +27,7 @@ def latest_weights(run, stage) -> Kept:
     They are those of the network that answers in that stage, unless `--export_weights`
     says otherwise.
     """
-    network, source = run.config.run.export_weights, starting_weights(run, stage)
+    network, source = run.config.export.weights, starting_weights(run, stage)
     if network == "auto" and source.stage:
         network = source.stage.kind.answers(run.settings(source.stage))
     return kept_by(run, source, network)
@@ -39,7 +39,7 @@ def candidates(run, stage) -> list[Kept]:
     The latest come first. What is known before the stages have run is enough.
     """
     latest = latest_weights(run, stage)
-    if run.config.run.export_weights != "auto" or latest.stage is None:
+    if run.config.export.weights != "auto" or latest.stage is None:
         return [latest]
     start = continued(run, latest.stage)
     if start is None or not latest.stage.kind.labels_images:

@@ -279,8 +279,12 @@ def test_another_split_in_the_folder_is_refused(finetuned, capsys):
     )
 
 
-def test_a_served_version_is_not_replaced_by_other_weights(finetuned, capsys):
-    assert run(f"--workdir={finetuned}", "--stages=export") == 0
+def test_a_served_version_is_not_replaced_by_other_weights(
+    finetuned, capsys, monkeypatch
+):
+    litert = [f"--workdir={finetuned}", "--stages=export", "--export_format=litert"]
+    assert run(*litert) == 0
+    check_files_beside_the_saved_model(litert, finetuned / "export/1", monkeypatch)
     capsys.readouterr()
     stages = "--stages=semi_finetune,export"
     line = error(capsys, f"--workdir={finetuned}", stages)
@@ -289,6 +293,29 @@ def test_a_served_version_is_not_replaced_by_other_weights(finetuned, capsys):
     assert run(f"--workdir={finetuned}", stages, "--export_version=2") == 0
     versions = sorted(path.name for path in (finetuned / "export").iterdir())
     assert versions == ["1", "2"]
+
+
+def check_files_beside_the_saved_model(litert, version, monkeypatch):
+    """Written again where one that is asked for is not there, and only then."""
+    asked, file = [], version / "model.tflite"
+    assert file.stat().st_size > 0 and (version / "saved_model.pb").exists()
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            "semivit_tf.stages.export.export_saved_model",
+            lambda *given, **options: asked.append(options["portable"]),
+        )
+        assert run(*litert) == run(*litert[:2]) == 0
+        assert asked == []
+        assert run(*litert[:2], "--export_format=onnx") == 0
+        assert asked == ["onnx"]
+
+
+def test_missing_packages_are_found_before_anything_runs(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    line = error(capsys, f"--workdir={tmp_path / 'run'}", "--export_format=onnx")
+    assert "pip install tf2onnx onnx onnxruntime" in line
+    assert not (tmp_path / "run").exists()
+    assert "saved_model, litert, onnx" in error(capsys, "--export_format=coreml")
 
 
 def test_what_a_killed_process_was_writing_goes_away(finetuned):
