@@ -46,6 +46,11 @@ class DataConfig(Settings):
     unlabeled_index: str | None = setting(
         None, "The same for unlabelled ones; default: all others."
     )
+    labels: str | None = setting(
+        None,
+        "Tables of labels filled in by hand, as --stages=label_next asks for them: CSV "
+        "with the columns path and label; several with commas.",
+    )
     labeled_as_unlabeled: bool = setting(
         False, "Use labelled images without their labels, too."
     )
@@ -114,6 +119,10 @@ class DataConfig(Settings):
         if self.class_names is None:
             return None
         return [name.strip() for name in self.class_names.split(",")]
+
+    def tables_of_labels(self):
+        """Returns the paths of `labels` as a list."""
+        return [path.strip() for path in (self.labels or "").split(",") if path.strip()]
 
     def __post_init__(self):
         super().__post_init__()

@@ -5,6 +5,7 @@ import dataclasses
 
 import numpy as np
 
+from semivit_tf.data.hand_labels import joined_by_hand
 from semivit_tf.data.order import permutation
 
 PARTS = ("labeled", "unlabeled", "validation")
@@ -12,15 +13,19 @@ PARTS = ("labeled", "unlabeled", "validation")
 
 @dataclasses.dataclass(frozen=True)
 class LabelSplit:
-    """Disjoint, sorted index lists into one training source."""
+    """Disjoint, sorted index lists into one training source.
+
+    `hand_labels` has the index and the label of each image that a person has labelled.
+    """
 
     labeled: np.ndarray
     unlabeled: np.ndarray
     validation: np.ndarray
+    hand_labels: tuple = ()
 
     def same(self, other):
         """Returns whether two splits are equal."""
-        return all(
+        return self.hand_labels == other.hand_labels and all(
             np.array_equal(getattr(self, part), getattr(other, part)) for part in PARTS
         )
 
@@ -30,20 +35,26 @@ class LabelSplit:
         names = np.repeat(PARTS, [len(one) for one in lists])
         indices = np.concatenate(lists)
         order = np.argsort(indices)
+        rows = zip(indices[order].tolist(), names[order].tolist(), strict=True)
+        header, labels = ("index", "part"), dict(self.hand_labels)
+        if labels:
+            header = (*header, "hand_label")
+            rows = ((*row, labels.get(row[0], "")) for row in rows)
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("index", "part"))
-        writer.writerows(
-            zip(indices[order].tolist(), names[order].tolist(), strict=True)
-        )
+        writer.writerow(header)
+        writer.writerows(rows)
 
     @classmethod
     def read_csv(cls, file):
         """Reads what `write_csv` wrote; raises a `ValueError` for anything else."""
-        lists = {part: [] for part in PARTS}
+        lists, labels = {part: [] for part in PARTS}, []
         try:
             for row in csv.DictReader(file):
                 lists[row["part"]].append(int(row["index"]))
-            return cls(**{part: np.array(lists[part], np.int64) for part in PARTS})
+                if row.get("hand_label"):
+                    labels.append((int(row["index"]), int(row["hand_label"])))
+            found = {part: np.array(lists[part], np.int64) for part in PARTS}
+            return cls(**found, hand_labels=tuple(labels))
         except (csv.Error, KeyError, OverflowError, TypeError, ValueError) as error:
             raise ValueError(
                 "A split should be a table of `index`, an integer, and `part`, one of "
@@ -235,6 +246,8 @@ def _choose_labeled(name, members, free, labels_per_class, label_fraction):
 def split_parts(parts, *, labeled_index=None, unlabeled_index=None, seed=0, **options):
     """Splits the training source of `Parts`, see `split_labels`.
 
+    Images that were labelled by hand are labelled ones besides those chosen.
+
     Args:
         parts: `Parts`.
         labeled_index: Optional path of a published list of labelled images, see
@@ -248,8 +261,9 @@ def split_parts(parts, *, labeled_index=None, unlabeled_index=None, seed=0, **op
         for name, path in (("labeled", labeled_index), ("unlabeled", unlabeled_index))
         if path
     }
-    return split_labels(
-        parts.train.labels,
+    own = parts.own_labels
+    split = split_labels(
+        parts.train.labels if own is None else own,
         parts.train.class_names,
         seed=seed,
         validation=parts.validation,
@@ -258,3 +272,4 @@ def split_parts(parts, *, labeled_index=None, unlabeled_index=None, seed=0, **op
         **lists,
         **options,
     )
+    return joined_by_hand(split, parts)

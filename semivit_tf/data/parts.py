@@ -22,6 +22,8 @@ class Parts:
         bad: Indices in `train` that cannot be used.
         bad_test: Indices in `test` that cannot be used.
         ignored: Names of files that are not images.
+        hand_labeled: Indices in `train` of the images that a person has labelled.
+        own_labels: The labels of `train` without those, or None: they are the same.
     """
 
     train: typing.Any
@@ -30,3 +32,5 @@ class Parts:
     bad: np.ndarray = dataclasses.field(default_factory=_no_indices)
     bad_test: np.ndarray = dataclasses.field(default_factory=_no_indices)
     ignored: tuple = ()
+    hand_labeled: np.ndarray = dataclasses.field(default_factory=_no_indices)
+    own_labels: np.ndarray | None = None

@@ -1,6 +1,7 @@
 """The data of a run: found, without bad images, split, and with its views."""
 
 from semivit_tf.data.dataset import Dataset
+from semivit_tf.data.hand_labels import with_hand_labels
 from semivit_tf.data.label_splits import split_parts
 from semivit_tf.data.loaders import load_parts
 
@@ -15,6 +16,9 @@ def find_images(config, folder, pipeline):
     """
     settings = config.data
     parts = load_parts(settings.dataset, settings.data_dir, settings.names_of_classes())
+    tables = settings.tables_of_labels()
+    if tables:
+        parts = with_hand_labels(parts, tables)
     for stage in pipeline:
         if stage.kind.settles_data:
             parts = stage.kind.without_bad_images(
