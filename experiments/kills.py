@@ -26,7 +26,12 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from semivit_tf.config.run import PIPELINE_STAGES, PREDICT, STAGES
+from semivit_tf.config.stage_names import (
+    LABELLING,
+    PIPELINE_STAGES,
+    PREDICT,
+    STAGES,
+)
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 COMMAND = "python experiments/kills.py"
@@ -52,7 +57,9 @@ WORKERS = """
 --strategy=multi_worker --pretrain_batch_size=1400 --pretrain_epochs=40
 --semi_unlabeled_per_labeled=70 --semi_epochs=16
 """.split()
-DPT_STAGES = tuple(name for name in PIPELINE_STAGES["dpt"] if name != PREDICT)
+DPT_STAGES = tuple(
+    name for name in PIPELINE_STAGES["dpt"] if name not in (*LABELLING, PREDICT)
+)
 DPT = f"""
 --pipeline=dpt --stages={",".join(DPT_STAGES)} --pretrain_epochs=6
 --finetune_epochs=40 --semi_epochs=4 --generator_epochs=3 --generator_batch_size=64

@@ -10,14 +10,16 @@ from semivit_tf.config.export import ExportConfig
 from semivit_tf.config.finetune import FinetuneConfig
 from semivit_tf.config.generator import GenerateConfig, GeneratorConfig
 from semivit_tf.config.judge import JudgeConfig
+from semivit_tf.config.labelling import LabellingConfig
 from semivit_tf.config.method_settings import MethodSettings
 from semivit_tf.config.predict import PredictConfig
 from semivit_tf.config.presets import PUBLISHED
 from semivit_tf.config.pretrain import PRETRAIN_METHODS, PretrainConfig
-from semivit_tf.config.run import PREDICT, RunConfig
+from semivit_tf.config.run import RunConfig
 from semivit_tf.config.semi import SemiFinetuneConfig
 from semivit_tf.config.semi_methods import SEMI_METHODS
 from semivit_tf.config.settings import InputError
+from semivit_tf.config.stage_names import LABELLING, PREDICT
 from semivit_tf.config.sweep import SweepConfig
 
 # The settings of a stage that name its method, and the methods' own settings.
@@ -44,6 +46,7 @@ class Config:
     semi_method: MethodSettings | None = None
     generator: GeneratorConfig = GeneratorConfig()
     generate: GenerateConfig = GenerateConfig()
+    labelling: LabellingConfig = LabellingConfig()
     new_images: PredictConfig = PredictConfig()
     judge: JudgeConfig = JudgeConfig()
     export: ExportConfig = ExportConfig()
@@ -64,7 +67,8 @@ class Config:
         """Returns the settings of the run, with its stages and its folder."""
         found = {}
         if self.run.stages is None:
-            left_out = {"probe", "logistic", "judge", "retrain_logistic", PREDICT}
+            left_out = {"probe", "logistic", "judge", "retrain_logistic"}
+            left_out.update((*LABELLING, PREDICT))
             if self.backbone and self.backbone.init_from:
                 left_out.add("pretrain")  # there are features already
             stages = self.run.pipeline_stages()
@@ -113,6 +117,7 @@ class Config:
             "--plan": self.run.plan,
             "--strategy=multi_worker": self.run.strategy == "multi_worker",
             "--folds": self.run.folds,
+            "--labels": self.data.labels,
         }
         for flag, given in excluded.items():
             if given and self.sweep.labels:
@@ -133,6 +138,7 @@ class Config:
             "semi_method": tuple(SEMI_METHODS.values()),
             "generator": (GeneratorConfig,),
             "generate": (GenerateConfig,),
+            "labelling": (LabellingConfig,),
             "new_images": (PredictConfig,),
             "judge": (JudgeConfig,),
             "export": (ExportConfig,),

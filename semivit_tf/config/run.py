@@ -5,39 +5,15 @@ import re
 
 from semivit_tf.config.presets import PRESETS
 from semivit_tf.config.settings import InputError, Settings, setting
+from semivit_tf.config.stage_names import (
+    GENERATIVE,
+    LABELLING,
+    PIPELINE_STAGES,
+    PREDICT,
+    STAGES,
+)
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-STAGES = (
-    "check",
-    "pretrain",
-    "probe",
-    "finetune",
-    "semi_finetune",
-    "evaluate",
-    "export",
-    "report",
-)
-PREDICT = "predict"  # by itself, on new images
-_GENERATIVE = (
-    "pseudo_label",
-    "generator",
-    "generate",
-    "judge",
-    "retrain_logistic",
-    "retrain",
-    "retrain_semi",
-)
-PIPELINE_STAGES = {
-    "semi_vit": (*STAGES, PREDICT),
-    "dpt": (
-        *STAGES[:3],
-        "logistic",
-        *STAGES[3:-3],
-        *_GENERATIVE,
-        *STAGES[-3:],
-        PREDICT,
-    ),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,10 +43,10 @@ class RunConfig(Settings):
     stages: str | None = setting(
         None,
         f"Stages to run, of {','.join(STAGES)}, in this order; with --pipeline=dpt "
-        f"also logistic, before finetune, and {','.join(_GENERATIVE)}, before "
-        f"evaluate; with --images also {PREDICT}, after all others; default: all but "
-        "probe, judge, predict and those of logistic regression, and with --init_from "
-        "without pretrain.",
+        f"also logistic, before finetune, and {','.join(GENERATIVE)}, before "
+        f"evaluate; then {','.join(LABELLING)} and, with --images, {PREDICT}; default: "
+        "all but probe, judge, those after report and those of logistic regression, "
+        "and with --init_from without pretrain.",
         identity=False,
         first=True,
     )

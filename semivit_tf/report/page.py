@@ -7,14 +7,15 @@ from semivit_tf.one_line import one_line
 _PARTS = {"labeled": "labelled", "unlabeled": "unlabelled"}
 
 
-def render(content):
-    """Returns the page as text.
+def render(content, template="page.html"):
+    """Returns a page as text.
 
     Args:
-        content: Dict of what the template `page/page.html` names. Texts of all kinds
-            are escaped there; plots are `Markup`.
+        content: Dict of what the template names. Texts of all kinds are escaped there;
+            plots are `Markup`.
+        template: Name of a file in `page/`: the report, or a contact sheet.
     """
-    return _environment().get_template("page.html").render(content)
+    return _environment().get_template(template).render(content)
 
 
 def template_text():

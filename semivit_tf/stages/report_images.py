@@ -8,6 +8,7 @@ import tensorflow as tf
 from semivit_tf.backbones.attention import attention_maps, has_attention
 from semivit_tf.evaluation.features import extract_features
 from semivit_tf.report.pictures import overlaid, picture
+from semivit_tf.stages.classifier_features import features_of_streams
 from semivit_tf.stages.held_out import held_out_index
 
 _MISTAKES = 12
@@ -147,7 +148,9 @@ def nearest_labeled(run, network, labeled, queries):
     """Returns the labelled images with the most similar features: `[M, up to 3]`."""
     if not len(labeled):
         return np.zeros((len(queries), 0), np.int64)
-    encode = tf.function(lambda images: _features(network, images))
+    encode = tf.function(
+        lambda images: features_of_streams(network.backbone(images, training=False))
+    )
     known, _ = extract_features(encode, run.data.as_evaluated(labeled))
     asked = np.asarray(encode(tf.constant(queries)))
     known, asked = (
@@ -156,14 +159,6 @@ def nearest_labeled(run, network, labeled, queries):
     )
     order = np.argsort(-(asked @ known.T), axis=1, kind="stable")
     return labeled[order[:, :_NEIGHBORS]]
-
-
-def _features(network, images):
-    """Returns the features of a classifier; those of two streams side by side."""
-    features = network.backbone(images, training=False)
-    if isinstance(features, (tuple, list)):
-        return tf.concat([tf.cast(one, "float32") for one in features], axis=1)
-    return tf.cast(features, "float32")
 
 
 def attention(run, part, network):

@@ -8,6 +8,7 @@ from semivit_tf.stages.generate import Generate
 from semivit_tf.stages.generated_data import with_generated_images, with_pseudo_labels
 from semivit_tf.stages.generator import Generator
 from semivit_tf.stages.judge import Judge, with_true_labels
+from semivit_tf.stages.label_next import LabelNext
 from semivit_tf.stages.logistic import Logistic
 from semivit_tf.stages.predict import Predict
 from semivit_tf.stages.pretrain import Pretrain
@@ -66,6 +67,7 @@ PIPELINES = {
         Stage("evaluate", Evaluate(), starts_from=_CLASSIFIERS),
         Stage("export", Export(), starts_from=_CLASSIFIERS),
         Stage("report", Report(), starts_from=_CLASSIFIERS),
+        Stage("label_next", LabelNext(), "labelling", starts_from=_CLASSIFIERS),
         _PREDICT,
     ),
     "dpt": (
@@ -77,6 +79,7 @@ PIPELINES = {
         Stage("evaluate", Evaluate(), starts_from=_RETRAINED),
         Stage("export", Export(), starts_from=_RETRAINED),
         Stage("report", Report(), starts_from=_RETRAINED),
+        Stage("label_next", LabelNext(), "labelling", starts_from=_RETRAINED),
         _PREDICT,
     ),
 }

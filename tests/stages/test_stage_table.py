@@ -8,7 +8,7 @@ import pytest
 
 import semivit_tf
 from semivit_tf.config import Config
-from semivit_tf.config.run import PIPELINE_STAGES
+from semivit_tf.config.stage_names import PIPELINE_STAGES
 from semivit_tf.stages.finetune import Finetune
 from semivit_tf.stages.stage import Stage, check_pipeline
 from semivit_tf.stages.stage_table import PIPELINES

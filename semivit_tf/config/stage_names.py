@@ -1,0 +1,35 @@
+"""Names of the stages of each pipeline, in order."""
+
+STAGES = (
+    "check",
+    "pretrain",
+    "probe",
+    "finetune",
+    "semi_finetune",
+    "evaluate",
+    "export",
+    "report",
+)
+LABELLING = ("label_next",)  # of a finished run: what a person is asked
+PREDICT = "predict"  # by itself, on new images
+GENERATIVE = (
+    "pseudo_label",
+    "generator",
+    "generate",
+    "judge",
+    "retrain_logistic",
+    "retrain",
+    "retrain_semi",
+)
+PIPELINE_STAGES = {
+    "semi_vit": (*STAGES, *LABELLING, PREDICT),
+    "dpt": (
+        *STAGES[:3],
+        "logistic",
+        *STAGES[3:-3],
+        *GENERATIVE,
+        *STAGES[-3:],
+        *LABELLING,
+        PREDICT,
+    ),
+}
