@@ -10,7 +10,7 @@ STAGES = (
     "export",
     "report",
 )
-LABELLING = ("label_next",)  # of a finished run: what a person is asked
+LABELLING = ("label_next", "suspects")  # of a finished run: what a person is asked
 PREDICT = "predict"  # by itself, on new images
 GENERATIVE = (
     "pseudo_label",

@@ -20,14 +20,19 @@ from semivit_tf.stages.stage import Kind, Stage
 from semivit_tf.stages.starting_weights import Kept
 
 
-def folds_of(run):
-    """Returns the fold of each labelled image of a run, as `fold_numbers`."""
+def folds_of(run, usual=None):
+    """Returns the fold of each labelled image of a run, as `fold_numbers`.
+
+    Args:
+        run: `Run`.
+        usual: Optional integer. How many folds there are without `--folds`.
+    """
     train, labeled = run.data.parts.train, run.data.split.labeled
     groups = None if train.groups is None else train.groups[labeled]
     settings = run.config.run
     with input_errors():
         return fold_numbers(
-            train.labels[labeled], settings.folds, settings.seed, groups
+            train.labels[labeled], settings.folds or usual, settings.seed, groups
         )
 
 
@@ -71,14 +76,29 @@ class CrossValidate(Kind):
 
 def cross_validated(run, trained):
     """Returns how often the images of all folds were classified rightly."""
+    return summed_up(
+        [
+            scores.sum(axis=1).argmax(axis=1) == labels
+            for _, labels, scores in held_out_answers(run, trained)
+        ]
+    )
+
+
+def held_out_answers(run, trained):
+    """Yields of each fold which labelled images it has, their labels, their scores.
+
+    The scores are those of the network that has not learned the fold.
+
+    Args:
+        run: `Run`.
+        trained: Sequence of `Stage`, whose kinds are `FoldFinetune`.
+    """
     labeled, folds = run.data.split.labeled, folds_of(run)
-    right, predict = [], predict_with(run.classifier(), run)
+    predict = predict_with(run.classifier(), run)
     for stage in trained:
-        apart = labeled[folds == stage.kind.number]
+        apart = folds == stage.kind.number
         kept = Kept(stage, stage.kind.answers(run.settings(stage)), "last")
-        labels, scores = predict(kept, run.data.as_evaluated(apart))
-        right.append(scores.sum(axis=1).argmax(axis=1) == labels)
-    return summed_up(right)
+        yield apart, *predict(kept, run.data.as_evaluated(labeled[apart]))
 
 
 def summed_up(right):

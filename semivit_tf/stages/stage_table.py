@@ -17,6 +17,7 @@ from semivit_tf.stages.pseudo_label import PseudoLabel
 from semivit_tf.stages.report import Report
 from semivit_tf.stages.semi_finetune import SemiFinetune
 from semivit_tf.stages.stage import Stage
+from semivit_tf.stages.suspects import Suspects
 
 _CLASSIFIERS = ("finetune", "semi_finetune")
 
@@ -59,6 +60,7 @@ _RETRAIN = tuple(
     )
 )
 
+_SUSPECTS = Stage("suspects", Suspects(), starts_from=("pretrain",))
 _PREDICT = Stage("predict", Predict(), "new_images", starts_from=("export",))
 
 PIPELINES = {
@@ -68,6 +70,7 @@ PIPELINES = {
         Stage("export", Export(), starts_from=_CLASSIFIERS),
         Stage("report", Report(), starts_from=_CLASSIFIERS),
         Stage("label_next", LabelNext(), "labelling", starts_from=_CLASSIFIERS),
+        _SUSPECTS,
         _PREDICT,
     ),
     "dpt": (
@@ -80,6 +83,7 @@ PIPELINES = {
         Stage("export", Export(), starts_from=_RETRAINED),
         Stage("report", Report(), starts_from=_RETRAINED),
         Stage("label_next", LabelNext(), "labelling", starts_from=_RETRAINED),
+        _SUSPECTS,
         _PREDICT,
     ),
 }

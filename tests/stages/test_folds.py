@@ -1,14 +1,19 @@
 """Cross-validation: each labelled image tests a network that has not learned it."""
 
+import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from semivit_tf.data.digits import load_digits
 from semivit_tf.data.folds import fold_numbers
+from semivit_tf.data.label_splits import LabelSplit
 from semivit_tf.stages.folds import folds_of, summed_up
 from semivit_tf.stages.stage_table import PIPELINES
+from tests.report.html import Page, check_readable
 from tests.stages.runs import error, prepared, run
 
 STAGES = "--stages=pretrain,probe,finetune,evaluate"
@@ -90,3 +95,63 @@ def test_folds_that_cannot_be_had_are_refused(tmp_path, capsys):
     assert "from 2 to the 20 labelled images" in error(capsys, *flags, "--folds=21")
     line = error(capsys, *flags[:1], "--stages=pretrain", "--folds=2")
     assert "--folds=2 is used by none of the stages asked for" in line
+
+
+# === Labels that may be wrong ===
+
+
+def suspects_of(folder):
+    with open(folder / "suspects.csv", encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize(
+    ("flags", "who"),
+    [(["--folds=2"], "2 networks"), ([], "probes of pretrain mae")],
+)
+def test_labels_are_judged_by_what_has_not_learned_them(
+    folder, tmp_path, capsys, flags, who
+):
+    copied = shutil.copytree(folder, tmp_path / "run")
+    assert run(f"--workdir={copied}", "--stages=suspects", *flags) == 0
+    rows, source = suspects_of(copied), load_digits().train
+    assert f"{len(rows)} of 20 labels may be wrong" in capsys.readouterr().out
+    with open(copied / "split.csv") as file:
+        labeled = LabelSplit.read_csv(file).labeled
+    for row in rows:
+        index = int(row["path"].removeprefix("image "))
+        assert index in labeled
+        assert row["label"] == source.class_names[source.labels[index]]
+        assert row["answer"] != row["label"]
+    page = Page((copied / "suspects.html").read_text(encoding="utf-8"))
+    check_readable(page, scripts=0)
+    assert len(page.all("img")) == len(rows)
+    assert any(f"Judged by {who}" in one["text"] for one in page.all("p"))
+
+
+def test_what_is_contradicted_is_listed_with_the_answer(folder, tmp_path, monkeypatch):
+    """Scores that agree with all labels but one, and the same command again."""
+    copied = shutil.copytree(folder, tmp_path / "run")
+
+    def scores(features, labels, folds, num_classes, penalty):
+        assert len(np.unique(folds)) == 5 and features.shape == (20, 8)
+        found = 9.0 * np.eye(num_classes)[labels]
+        found[3] = np.roll(found[3], 1)
+        return found
+
+    monkeypatch.setattr("semivit_tf.stages.suspects.held_out_scores", scores)
+    assert run(f"--workdir={copied}", "--stages=suspects") == 0
+    (row,) = suspects_of(copied)
+    assert (int(row["answer"]) - int(row["label"])) % 10 == 1
+    assert float(row["probability"]) == pytest.approx(
+        np.exp(9) / (np.exp(9) + 9), abs=1e-6
+    )
+    monkeypatch.setattr("semivit_tf.stages.suspects.held_out_scores", None)
+    assert run(f"--workdir={copied}", "--stages=suspects") == 0  # done before
+
+
+def test_labels_that_nothing_can_judge_are_refused(tmp_path, capsys):
+    flags = [f"--workdir={tmp_path / 'run'}", "--stages=suspects"]
+    assert "needs what has not learned the labels" in error(capsys, *flags)
+    line = error(capsys, *flags, "--labels_per_class=1")
+    assert "two classes of two labelled images or more. Received: 0" in line
