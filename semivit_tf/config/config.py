@@ -8,6 +8,7 @@ from semivit_tf.config.backbone import BackboneConfig
 from semivit_tf.config.data import DataConfig
 from semivit_tf.config.export import ExportConfig
 from semivit_tf.config.finetune import FinetuneConfig
+from semivit_tf.config.foreign import ForeignConfig
 from semivit_tf.config.generator import GenerateConfig, GeneratorConfig
 from semivit_tf.config.judge import JudgeConfig
 from semivit_tf.config.labelling import LabellingConfig
@@ -19,7 +20,7 @@ from semivit_tf.config.run import RunConfig
 from semivit_tf.config.semi import SemiFinetuneConfig
 from semivit_tf.config.semi_methods import SEMI_METHODS
 from semivit_tf.config.settings import InputError
-from semivit_tf.config.stage_names import LABELLING, PREDICT
+from semivit_tf.config.stage_names import FOREIGN, LABELLING, PREDICT
 from semivit_tf.config.sweep import SweepConfig
 
 # The settings of a stage that name its method, and the methods' own settings.
@@ -42,6 +43,7 @@ class Config:
     pretrain: PretrainConfig = PretrainConfig()
     pretrain_method: MethodSettings | None = None
     finetune: FinetuneConfig = FinetuneConfig()
+    foreign: ForeignConfig = ForeignConfig()
     semi: SemiFinetuneConfig = SemiFinetuneConfig()
     semi_method: MethodSettings | None = None
     generator: GeneratorConfig = GeneratorConfig()
@@ -71,6 +73,8 @@ class Config:
             left_out.update((*LABELLING, PREDICT))
             if self.backbone and self.backbone.init_from:
                 left_out.add("pretrain")  # there are features already
+            if not self.foreign.drop_foreign:
+                left_out.add(FOREIGN)
             stages = self.run.pipeline_stages()
             names = [name for name in stages if name not in left_out]
             found["stages"] = ",".join(names)
@@ -134,6 +138,7 @@ class Config:
             "pretrain": (PretrainConfig,),
             "pretrain_method": tuple(PRETRAIN_METHODS.values()),
             "finetune": (FinetuneConfig,),
+            "foreign": (ForeignConfig,),
             "semi": (SemiFinetuneConfig,),
             "semi_method": tuple(SEMI_METHODS.values()),
             "generator": (GeneratorConfig,),

@@ -45,8 +45,9 @@ class RunConfig(Settings):
         f"Stages to run, of {','.join(STAGES)}, in this order; with --pipeline=dpt "
         f"also logistic, before finetune, and {','.join(GENERATIVE)}, before "
         f"evaluate; then {','.join(LABELLING)} and, with --images, {PREDICT}; default: "
-        "all but probe, judge, those after report and those of logistic regression, "
-        "and with --init_from without pretrain.",
+        "all but probe, foreign, judge, those after report and those of logistic "
+        "regression; with --drop_foreign also foreign, and with --init_from without "
+        "pretrain.",
         identity=False,
         first=True,
     )

@@ -5,11 +5,13 @@ STAGES = (
     "pretrain",
     "probe",
     "finetune",
+    "foreign",
     "semi_finetune",
     "evaluate",
     "export",
     "report",
 )
+FOREIGN = "foreign"  # asked for by --drop_foreign
 LABELLING = ("label_next", "suspects")  # of a finished run: what a person is asked
 PREDICT = "predict"  # by itself, on new images
 GENERATIVE = (

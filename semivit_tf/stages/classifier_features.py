@@ -3,12 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-
-def features_of_streams(features):
-    """Returns features `[B, D]` (float32); those of two streams side by side."""
-    if isinstance(features, (tuple, list)):
-        return tf.concat([tf.cast(one, "float32") for one in features], axis=1)
-    return tf.cast(features, "float32")
+from semivit_tf.export.features import side_by_side
 
 
 def features_and_answers(network, batches, say=None):
@@ -26,7 +21,7 @@ def features_and_answers(network, batches, say=None):
         scores = tf.cast(network.head(features), "float32")
         if scores.shape.rank == 3:  # of two streams, whose sum answers
             scores = tf.reduce_sum(scores, axis=1)
-        return features_of_streams(features), tf.nn.softmax(scores)
+        return side_by_side(features), tf.nn.softmax(scores)
 
     found, done = [], 0
     for images, _ in batches:

@@ -8,6 +8,7 @@ from semivit_tf.report.page import render, template_text
 from semivit_tf.stages import report_content as said
 from semivit_tf.stages import report_images as shown
 from semivit_tf.stages.evaluate import FILE as EVALUATION
+from semivit_tf.stages.foreign import describe, finder, read_found
 from semivit_tf.stages.gains import finished_stages
 from semivit_tf.stages.predictions import beside, read_predictions
 from semivit_tf.stages.result_file import (
@@ -19,7 +20,8 @@ from semivit_tf.stages.stage import Kind
 from semivit_tf.stages.starting_weights import Kept, kept_by, starting_weights
 from semivit_tf.whole_file import open_whole
 
-_FILES = ("config.json", "check.json", "split.csv", EVALUATION, "probe.json")
+_FILES = "config.json", "check.json", "foreign.json", "split.csv", EVALUATION
+_FILES += ("probe.json",)
 _OF_STAGES = ("*/DONE", "*/metrics.jsonl", "*/pictures/*.png")
 
 
@@ -87,13 +89,29 @@ def content_of(run, stage):
     with said.left_out_if_damaged(run, run.folder.path / "check.json"):
         content["data"] = said.data(run, check)
     most = run.config.run.report_images
-    sheet = shown.contact_sheet(run, most) if most else []
-    if sheet or content["data"]:
-        content["data"] = {"checked": None, **(content["data"] or {}), "sheet": sheet}
+    about = {
+        "sheet": shown.contact_sheet(run, most) if most else [],
+        "unlike": foreign_images_of(run),
+    }
+    if any(about.values()) or content["data"]:
+        content["data"] = {"checked": None, **(content["data"] or {}), **about}
     if content["tested"]:
         content["calibration"] = said.calibration(evaluation)
         content |= pictures_of_answers(run, stage, evaluation, predicted)
     return content
+
+
+def foreign_images_of(run):
+    """Returns a sentence on foreign images, or None where nobody looked for them."""
+    stage = finder(run)
+    if stage is None:
+        return None
+    try:
+        found = read_found(run, stage)
+    except DamagedResultError as error:
+        run.say(f"{error} and is left out of the report")
+        return None
+    return found and describe(found)
 
 
 def evaluation_of(run):

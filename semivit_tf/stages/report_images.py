@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from semivit_tf.backbones.attention import attention_maps, has_attention
 from semivit_tf.evaluation.features import extract_features
+from semivit_tf.export.features import features_of
 from semivit_tf.report.pictures import overlaid, picture
-from semivit_tf.stages.classifier_features import features_of_streams
 from semivit_tf.stages.held_out import held_out_index
 
 _MISTAKES = 12
@@ -148,9 +148,7 @@ def nearest_labeled(run, network, labeled, queries):
     """Returns the labelled images with the most similar features: `[M, up to 3]`."""
     if not len(labeled):
         return np.zeros((len(queries), 0), np.int64)
-    encode = tf.function(
-        lambda images: features_of_streams(network.backbone(images, training=False))
-    )
+    encode = tf.function(lambda images: features_of(network, images))
     known, _ = extract_features(encode, run.data.as_evaluated(labeled))
     asked = np.asarray(encode(tf.constant(queries)))
     known, asked = (

@@ -11,6 +11,7 @@ from semivit_tf.methods.mixings import MIXINGS
 from semivit_tf.methods.selections import SELECTIONS
 from semivit_tf.methods.semi_methods import SEMI_METHODS
 from semivit_tf.stages.batch_sizes import Batch
+from semivit_tf.stages.foreign import check_dropped, without_foreign
 from semivit_tf.stages.memory import labeled_need
 from semivit_tf.stages.starting_weights import (
     follow_student,
@@ -84,6 +85,15 @@ class SemiFinetune(TrainingKind):
 
     def needs_weights(self, settings):
         return not settings.from_scratch
+
+    def check(self, run, stage):
+        check_dropped(run, stage)
+        return super().check(run, stage)
+
+    def carry_out(self, run, stage):
+        if not run.stage_folder(stage).done:
+            run = without_foreign(run, stage)
+        super().carry_out(run, stage)
 
     def batches(self, settings, data):
         times = settings.unlabeled_per_labeled

@@ -4,6 +4,7 @@ from semivit_tf.stages.check import Check
 from semivit_tf.stages.evaluate import Evaluate
 from semivit_tf.stages.export import Export
 from semivit_tf.stages.finetune import Finetune
+from semivit_tf.stages.foreign import Foreign
 from semivit_tf.stages.generate import Generate
 from semivit_tf.stages.generated_data import with_generated_images, with_pseudo_labels
 from semivit_tf.stages.generator import Generator
@@ -30,6 +31,7 @@ _LEARN = (
     Stage("pretrain", Pretrain(), "pretrain"),
     Stage("probe", Probe(), starts_from=("pretrain",)),
     Stage("finetune", Finetune(), "finetune", starts_from=("pretrain",)),
+    Stage("foreign", Foreign(), "foreign", starts_from=("finetune",)),
     Stage("semi_finetune", SemiFinetune(), "semi", starts_from=("finetune",)),
 )
 _GENERATE = (
