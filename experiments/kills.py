@@ -27,9 +27,10 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from semivit_tf.config.stage_names import (
+    FOREIGN,
     LABELLING,
+    NEW_IMAGES,
     PIPELINE_STAGES,
-    PREDICT,
     STAGES,
 )
 
@@ -57,9 +58,8 @@ WORKERS = """
 --strategy=multi_worker --pretrain_batch_size=1400 --pretrain_epochs=40
 --semi_unlabeled_per_labeled=70 --semi_epochs=16
 """.split()
-DPT_STAGES = tuple(
-    name for name in PIPELINE_STAGES["dpt"] if name not in (*LABELLING, PREDICT)
-)
+_ASKED_FOR = (FOREIGN, *LABELLING, *NEW_IMAGES)
+DPT_STAGES = tuple(name for name in PIPELINE_STAGES["dpt"] if name not in _ASKED_FOR)
 DPT = f"""
 --pipeline=dpt --stages={",".join(DPT_STAGES)} --pretrain_epochs=6
 --finetune_epochs=40 --semi_epochs=4 --generator_epochs=3 --generator_batch_size=64

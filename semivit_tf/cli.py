@@ -33,7 +33,7 @@ The same command on the same --workdir continues where it stopped. Later flags w
 put your own after the flagfile; --semi_threshold= takes a value of it back."""
 
 # The order of the main flags.
-_GROUPS = ("data", "backbone", "run", "foreign", "new_images", "sweep")
+_GROUPS = ("data", "backbone", "run", "foreign_images", "new_images", "sweep")
 _OWN_FLAGS = ("flagfile", "help", "helpfull")  # those that are no settings
 _DEFINE = {
     bool: flags.DEFINE_bool,

@@ -20,7 +20,7 @@ from semivit_tf.config.run import RunConfig
 from semivit_tf.config.semi import SemiFinetuneConfig
 from semivit_tf.config.semi_methods import SEMI_METHODS
 from semivit_tf.config.settings import InputError
-from semivit_tf.config.stage_names import FOREIGN, LABELLING, PREDICT
+from semivit_tf.config.stage_names import FOREIGN, LABELLING, NEW_IMAGES, PREDICT
 from semivit_tf.config.sweep import SweepConfig
 
 # The settings of a stage that name its method, and the methods' own settings.
@@ -43,7 +43,7 @@ class Config:
     pretrain: PretrainConfig = PretrainConfig()
     pretrain_method: MethodSettings | None = None
     finetune: FinetuneConfig = FinetuneConfig()
-    foreign: ForeignConfig = ForeignConfig()
+    foreign_images: ForeignConfig = ForeignConfig()
     semi: SemiFinetuneConfig = SemiFinetuneConfig()
     semi_method: MethodSettings | None = None
     generator: GeneratorConfig = GeneratorConfig()
@@ -70,10 +70,10 @@ class Config:
         found = {}
         if self.run.stages is None:
             left_out = {"probe", "logistic", "judge", "retrain_logistic"}
-            left_out.update((*LABELLING, PREDICT))
+            left_out.update((*LABELLING, *NEW_IMAGES))
             if self.backbone and self.backbone.init_from:
                 left_out.add("pretrain")  # there are features already
-            if not self.foreign.drop_foreign:
+            if not self.foreign_images.drop_foreign:
                 left_out.add(FOREIGN)
             stages = self.run.pipeline_stages()
             names = [name for name in stages if name not in left_out]
@@ -102,17 +102,18 @@ class Config:
 
     def _check_predicted_images(self):
         """Refuses new images that no stage asks for, and the other way round."""
-        asked = PREDICT in self.run.stage_names()
+        asked = [name for name in NEW_IMAGES if name in self.run.stage_names()]
         if asked and self.new_images.images is None:
             raise InputError(
-                f"--stages={PREDICT} needs --images: a folder, a table or a pattern"
+                f"--stages={asked[0]} needs --images: a folder, a table or a pattern"
             )
-        for name in ("images", "model", "predictions"):
+        users = {"images": NEW_IMAGES, "model": NEW_IMAGES, "predictions": (PREDICT,)}
+        for name, stages in users.items():
             value = getattr(self.new_images, name)
-            if value is not None and not asked:
+            if value is not None and not set(stages) & set(asked):
                 raise InputError(
-                    f"--{name}={value} is for the stage {PREDICT}, which is not asked "
-                    f"for. Received: --stages={self.run.stages}"
+                    f"--{name}={value} is for the stage {' or '.join(stages)}, which "
+                    f"is not asked for. Received: --stages={self.run.stages}"
                 )
 
     def _check_sweep(self):
@@ -138,7 +139,7 @@ class Config:
             "pretrain": (PretrainConfig,),
             "pretrain_method": tuple(PRETRAIN_METHODS.values()),
             "finetune": (FinetuneConfig,),
-            "foreign": (ForeignConfig,),
+            "foreign_images": (ForeignConfig,),
             "semi": (SemiFinetuneConfig,),
             "semi_method": tuple(SEMI_METHODS.values()),
             "generator": (GeneratorConfig,),

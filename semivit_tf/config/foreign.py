@@ -18,7 +18,7 @@ class ForeignConfig(Settings):
     foreign_false_alarms: float = setting(
         0.05,
         "Share of images of the known classes that may be taken for foreign; the limit "
-        "comes from the labelled images.",
+        "comes from validation images, or else from the labelled ones.",
         low=0.001,
         high=0.5,
     )

@@ -1,4 +1,4 @@
-"""Settings of predictions on new images."""
+"""Settings of what an exported model says of new images."""
 
 import dataclasses
 import pathlib
@@ -14,8 +14,8 @@ class PredictConfig(Settings):
 
     images: str | None = setting(
         None,
-        "Images that the stage predict answers: a folder, a table with a column path, "
-        "or a pattern such as 'new/**/*.jpg'.",
+        "Images that the stages predict and check_drift are about: a folder, a table "
+        "with a column path, or a pattern such as 'new/**/*.jpg'.",
         identity=False,
         first=True,
     )
@@ -37,6 +37,20 @@ class PredictConfig(Settings):
     predict_batch_size: int = setting(
         64, "Images that go through the network at once.", low=1, identity=False
     )
+    drift_images: int = setting(
+        500,
+        "New images, at most, that the stage check_drift draws and compares.",
+        low=20,
+        high=10_000,
+        identity=False,
+    )
+    drift_alarms: float = setting(
+        0.05,
+        "How often check_drift may find drift where there is none.",
+        low=0.002,
+        high=0.5,
+        identity=False,
+    )
 
     def __post_init__(self):
         super().__post_init__()
@@ -55,8 +69,20 @@ class PredictConfig(Settings):
         """
         if self.predictions is not None:
             return pathlib.Path(self.predictions)
-        name = pathlib.PurePath(self.images).stem
-        if any(sign in name for sign in "*?[") or not name:
-            name = "images"
         folder = pathlib.Path(workdir) / "predictions"
-        return (pathlib.Path() if self.model else folder) / f"{name}{FORMATS[0]}"
+        folder = pathlib.Path() if self.model else folder
+        return folder / f"{self._name_of_images()}{FORMATS[0]}"
+
+    def drift_file(self, workdir):
+        """Returns the path of what is found out about drift.
+
+        Args:
+            workdir: See `file`.
+        """
+        folder = pathlib.Path() if self.model else pathlib.Path(workdir) / "drift"
+        return folder / f"{self._name_of_images()}.drift.json"
+
+    def _name_of_images(self):
+        name = pathlib.PurePath(self.images).stem
+        known = name and not any(sign in name for sign in "*?[")
+        return name if known else "images"

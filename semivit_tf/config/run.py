@@ -8,8 +8,8 @@ from semivit_tf.config.settings import InputError, Settings, setting
 from semivit_tf.config.stage_names import (
     GENERATIVE,
     LABELLING,
+    NEW_IMAGES,
     PIPELINE_STAGES,
-    PREDICT,
     STAGES,
 )
 
@@ -44,10 +44,10 @@ class RunConfig(Settings):
         None,
         f"Stages to run, of {','.join(STAGES)}, in this order; with --pipeline=dpt "
         f"also logistic, before finetune, and {','.join(GENERATIVE)}, before "
-        f"evaluate; then {','.join(LABELLING)} and, with --images, {PREDICT}; default: "
-        "all but probe, foreign, judge, those after report and those of logistic "
-        "regression; with --drop_foreign also foreign, and with --init_from without "
-        "pretrain.",
+        f"evaluate; then {','.join(LABELLING)} and, with --images, "
+        f"{','.join(NEW_IMAGES)}; default: all but probe, foreign without "
+        "--drop_foreign, judge, those after report and those of logistic regression, "
+        "and with --init_from without pretrain.",
         identity=False,
         first=True,
     )

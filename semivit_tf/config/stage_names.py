@@ -13,7 +13,8 @@ STAGES = (
 )
 FOREIGN = "foreign"  # asked for by --drop_foreign
 LABELLING = ("label_next", "suspects")  # of a finished run: what a person is asked
-PREDICT = "predict"  # by itself, on new images
+PREDICT = "predict"
+NEW_IMAGES = (PREDICT, "check_drift")  # an exported model is enough for them
 GENERATIVE = (
     "pseudo_label",
     "generator",
@@ -24,7 +25,7 @@ GENERATIVE = (
     "retrain_semi",
 )
 PIPELINE_STAGES = {
-    "semi_vit": (*STAGES, *LABELLING, PREDICT),
+    "semi_vit": (*STAGES, *LABELLING, *NEW_IMAGES),
     "dpt": (
         *STAGES[:3],
         "logistic",
@@ -32,6 +33,6 @@ PIPELINE_STAGES = {
         *GENERATIVE,
         *STAGES[-3:],
         *LABELLING,
-        PREDICT,
+        *NEW_IMAGES,
     ),
 }

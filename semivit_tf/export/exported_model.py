@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from semivit_tf.augment.image_header import MAX_PIXELS
 from semivit_tf.checksum import digest_of_folder
+from semivit_tf.export.drift_reference import FILE as REFERENCE
+from semivit_tf.export.drift_reference import DriftReference
 from semivit_tf.export.loading import file_loader
 
 _SIGNATURE = "serving_default"
@@ -73,13 +75,34 @@ class ExportedModel:
         return file_loader(self.image_shape, self._central_share, self.max_pixels)
 
     @functools.cached_property
-    def _answer(self):
+    def _loaded(self):
         try:
-            self._loaded = tf.saved_model.load(str(self.path))  # it holds the weights
-            return self._loaded.signatures[_SIGNATURE]
+            return tf.saved_model.load(str(self.path))
         except (tf.errors.OpError, KeyError, OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise ValueError(f"{self.path} cannot be loaded: {reason}") from error
+
+    def _signature(self, name):
+        found = self._loaded.signatures
+        if name not in found:
+            raise ValueError(
+                f"{self.path} cannot be loaded: it has no signature {name}"
+            )
+        return found[name]
+
+    @functools.cached_property
+    def _answer(self):
+        return self._signature(_SIGNATURE)
+
+    def drift_reference(self):
+        """Returns the `DriftReference` that was exported with it, or None."""
+        file = self.path / "assets" / REFERENCE
+        return DriftReference.read(file) if file.exists() else None
+
+    def describe(self, images):
+        """Returns `features` `[B, D]` and `confidence` `[B]` of float32 images."""
+        found = self._signature("features")(images=images)
+        return {name: np.asarray(value) for name, value in found.items()}
 
     def outputs(self):
         """Returns the names of what it answers."""

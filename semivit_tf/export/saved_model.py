@@ -10,6 +10,7 @@ import tensorflow as tf
 from semivit_tf.augment.image_header import MAX_PIXELS
 from semivit_tf.contracts import StudentAndTeacher
 from semivit_tf.export.calibration import Calibration
+from semivit_tf.export.drift_reference import FILE as REFERENCE
 from semivit_tf.export.portable_file import check_packages, write_portable_file
 from semivit_tf.export.signatures import ServedClassifier
 from semivit_tf.export.warmup import write_warmup_requests
@@ -30,6 +31,7 @@ def export_saved_model(
     tolerate_bad_images=False,
     calibration=None,
     portable=None,
+    drift_reference=None,
     overwrite=False,
 ):
     """Writes `<directory>/<version>/` for TF Serving, whole or not at all.
@@ -54,6 +56,8 @@ def export_saved_model(
             be decoded or pixels are not finite: with uniform probabilities, class -1.
         calibration: Optional `Calibration`, and what it adds to answers.
         portable: `"litert"` or `"onnx"`: a file of that format is written, too.
+        drift_reference: Optional `DriftReference`, which is kept in the assets. Adds
+            the signature `features`, by which new images are compared with it.
         overwrite: Bool. Whether a version that exists may be replaced; a server that
             has loaded it would not notice.
 
@@ -67,10 +71,15 @@ def export_saved_model(
     class_names = _class_names(network, shape, class_names)
     calibration = (calibration or Calibration()).checked(len(class_names))
     loading = central_share, max_pixels, tolerate_bad_images, calibration
-    served = ServedClassifier(network, shape, class_names, top_k, *loading)
+    served = ServedClassifier(
+        network, shape, class_names, top_k, *loading, drift_reference is not None
+    )
     described = _described(shape, served_weights, *loading)
     with tempfile.TemporaryDirectory() as assets, whole_folder(target) as folder:
         written = _write_assets(pathlib.Path(assets), class_names, described)
+        if drift_reference is not None:
+            written.append(pathlib.Path(assets) / REFERENCE)
+            drift_reference.write(written[-1])
         served.assets = [tf.saved_model.Asset(str(path)) for path in written]
         tf.saved_model.save(served, str(folder), signatures=served.signatures())
         write_warmup_requests(folder / "assets.extra", shape)
@@ -135,4 +144,4 @@ def _write_assets(folder, class_names, described):
     names.write_text("".join(f"{name}\n" for name in class_names), encoding="utf-8")
     preprocessing = folder / "preprocessing.json"
     preprocessing.write_text(json.dumps(described, indent=2), encoding="utf-8")
-    return names, preprocessing
+    return [names, preprocessing]

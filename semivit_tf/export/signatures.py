@@ -5,6 +5,7 @@ import tensorflow as tf
 from semivit_tf.augment.central_view import central_view
 from semivit_tf.augment.image_header import MAX_PIXELS
 from semivit_tf.export.calibration import Calibration
+from semivit_tf.export.features import features_of
 from semivit_tf.export.loading import file_loader, load_all, load_readable
 
 
@@ -22,6 +23,7 @@ class ServedClassifier(tf.Module):
         tolerate_bad_images: Bool. Whether an image that cannot be answered gets
             `valid` False and neutral answers, instead of failing the request.
         calibration: Optional `Calibration`.
+        features: Bool. Whether there is the signature `features`.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class ServedClassifier(tf.Module):
         max_pixels=MAX_PIXELS,
         tolerate_bad_images=False,
         calibration=None,
+        features=False,
     ):
         super().__init__(name="served_classifier")
         self._network = network
@@ -45,6 +48,7 @@ class ServedClassifier(tf.Module):
         self._top_k = min(top_k, len(class_names))
         self._tolerant = tolerate_bad_images
         self._calibration = calibration or Calibration()
+        self._features = features
 
     def answers(self, images):
         """Returns what is served for images `[B, H, W, C]` in [0, 255]."""
@@ -95,6 +99,15 @@ class ServedClassifier(tf.Module):
         images, valid = load_readable(load, image_bytes, self._image_shape)
         return self.neutral_where_bad(self.answers(images), valid)
 
+    def described(self, images):
+        """Returns what drift is seen by, for images `[B, *, *, C]` in [0, 255]."""
+        images = self.fitted(images)
+        answers = self.answers(images)
+        return {
+            "features": features_of(self._network, images),
+            "confidence": tf.reduce_max(answers["probabilities"], axis=1),
+        }
+
     def neutral_where_bad(self, answers, valid):
         """Adds `valid` `[B]` to answers, and takes back those of images that are not.
 
@@ -128,7 +141,14 @@ class ServedClassifier(tf.Module):
         # AutoGraph takes seconds to find nothing to convert in these.
         of_pixels = tf.function(self.answers_to_pixels, autograph=False)
         of_bytes = tf.function(self.answers_to_bytes, autograph=False)
+        described = tf.function(self.described, autograph=False)
+        further = (
+            {"features": described.get_concrete_function(floats)}
+            if self._features
+            else {}
+        )
         return {
+            **further,
             "serving_default": of_pixels.get_concrete_function(floats),
             "serving_uint8": of_pixels.get_concrete_function(integers),
             "serving_bytes": of_bytes.get_concrete_function(contents),

@@ -2,9 +2,11 @@
 
 from semivit_tf.checksum import digest_of_folder
 from semivit_tf.config.settings import InputError
+from semivit_tf.export.calibration import Calibration
 from semivit_tf.export.portable_file import check_packages, portable_file
 from semivit_tf.export.saved_model import export_saved_model
 from semivit_tf.stages import calibration
+from semivit_tf.stages.drift_reference import FEWEST, reference_of
 from semivit_tf.stages.failures import input_errors
 from semivit_tf.stages.held_out import predict_with
 from semivit_tf.stages.result_file import (
@@ -127,6 +129,10 @@ def export(run, stage):
         known = predict_with(network, run)(served, validation)
         fitted = calibration.fit(*known, **calibration.promises(run))
     run.say(calibration.describe(fitted, run.data.class_names))
+    answers = fitted.served() if fitted else Calibration()
+    reference = reference_of(run, network, answers)
+    if reference is None:
+        run.say(f"fewer than {FEWEST} images of any kind: the model tells no drift")
     export_saved_model(
         network,
         path.parent,
@@ -135,8 +141,9 @@ def export(run, stage):
         central_share=run.data.central_share,
         max_pixels=run.data.max_pixels,
         tolerate_bad_images=run.config.export.tolerate_bad_images,
-        calibration=fitted and fitted.served(),
+        calibration=answers,
         portable=portable,
+        drift_reference=reference,
         overwrite=True,  # what an interrupted stage has left
     )
     exported[str(version)] = {

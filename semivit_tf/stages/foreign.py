@@ -1,8 +1,10 @@
 """The kind of stage that finds unlabelled images unlike every class.
 
-They are found by the features of the network that stage 3 starts from. What was found
-stays as long as it is of the same weights, images and settings. With `--drop_foreign`
-stage 3 learns without them.
+They are found by the features of the network that stage 3 starts from. The limit comes
+from validation images, if there are enough: a network that has learned the labelled
+images sees them closer together than others of their classes. What was found stays as
+long as it is of the same weights, images and settings. With `--drop_foreign` stage 3
+learns without them.
 """
 
 import csv
@@ -59,7 +61,8 @@ class Foreign(Kind):
 def check_images(run, stage):
     """Refuses labelled images that are too few for a limit, or no unlabelled ones."""
     settings, split = run.settings(stage), run.data.split
-    share, labeled = settings.foreign_false_alarms, len(split.labeled)
+    share = settings.foreign_false_alarms
+    labeled = max(len(split.labeled), len(split.validation))
     if not len(split.unlabeled):
         raise InputError(
             f"--stages={stage.name} looks among unlabelled images: there are none"
@@ -67,7 +70,7 @@ def check_images(run, stage):
     if labeled < fewest_known(share):
         raise InputError(
             f"--foreign_false_alarms={share} needs at least {fewest_known(share)} "
-            f"labelled images to find its limit. Received: {labeled}"
+            f"labelled or validation images to find its limit. Received: {labeled}"
         )
 
 
@@ -97,7 +100,7 @@ def about_search(run, stage, kept):
     """Returns what decides which images are found."""
     split = run.data.split
     images = hashlib.sha256()
-    for part in (split.labeled, split.unlabeled):
+    for part in (split.labeled, split.unlabeled, split.validation):
         images.update(np.int64(part).tobytes() + b"\0")
     return {
         "weights": kept.names,
@@ -115,13 +118,17 @@ def search(run, stage, kept):
     encode = tf.function(
         lambda images: features_of(network, images), reduce_retracing=True
     )
-    known, unlabeled = (
-        extract_features(encode, run.data.as_evaluated(part))[0]
-        for part in (split.labeled, split.unlabeled)
-    )
+
+    def features(part):
+        return extract_features(encode, run.data.as_evaluated(part))[0]
+
+    known, unlabeled = features(split.labeled), features(split.unlabeled)
     whiten = whitening(np.concatenate([known, unlabeled]))
     known = whiten(known)
-    limit = foreign_limit(foreignness(None, known), share)
+    limit_by, native = "labelled", None
+    if len(split.validation) >= fewest_known(share):
+        limit_by, native = "validation", whiten(features(split.validation))
+    limit = foreign_limit(foreignness(native, known), share)
     distances = foreignness(whiten(unlabeled), known)
     order = np.argsort(-distances, kind="stable")
     order = order[distances[order] > limit]
@@ -131,6 +138,7 @@ def search(run, stage, kept):
         "labeled": len(known),
         "images": len(distances),
         "limit": limit,
+        "limit_by": limit_by,
         "found": len(order),
         "share": foreign_share(len(order), len(distances), share),
         "table_sha256": digest_of(file_of(run, stage, ".csv")),
@@ -177,10 +185,13 @@ def read_found(run, stage):
 def describe(found):
     """Returns what a person should read of it."""
     images, known = found["images"], found["labeled"]
+    chance = f"{100 * found['false_alarms']:g} %"
+    if found["limit_by"] == "labelled":
+        chance += " or more, without validation images,"
     return (
         f"{found['found']} of {images} unlabelled images "
         f"({100 * found['found'] / images:.1f} %) are unlike the {known} labelled "
-        f"ones, where {100 * found['false_alarms']:g} % are expected by chance: about "
+        f"ones, where {chance} are expected by chance: about "
         f"{100 * found['share']:.1f} % are foreign"
     )
 

@@ -1,6 +1,7 @@
 """The pipelines: the stages of each, in order, and what each one starts from."""
 
 from semivit_tf.stages.check import Check
+from semivit_tf.stages.check_drift import CheckDrift
 from semivit_tf.stages.evaluate import Evaluate
 from semivit_tf.stages.export import Export
 from semivit_tf.stages.finetune import Finetune
@@ -31,7 +32,7 @@ _LEARN = (
     Stage("pretrain", Pretrain(), "pretrain"),
     Stage("probe", Probe(), starts_from=("pretrain",)),
     Stage("finetune", Finetune(), "finetune", starts_from=("pretrain",)),
-    Stage("foreign", Foreign(), "foreign", starts_from=("finetune",)),
+    Stage("foreign", Foreign(), "foreign_images", starts_from=("finetune",)),
     Stage("semi_finetune", SemiFinetune(), "semi", starts_from=("finetune",)),
 )
 _GENERATE = (
@@ -63,7 +64,11 @@ _RETRAIN = tuple(
 )
 
 _SUSPECTS = Stage("suspects", Suspects(), starts_from=("pretrain",))
-_PREDICT = Stage("predict", Predict(), "new_images", starts_from=("export",))
+# What an exported model says of new images.
+_NEW_IMAGES = (
+    Stage("predict", Predict(), "new_images", starts_from=("export",)),
+    Stage("check_drift", CheckDrift(), "new_images", starts_from=("export",)),
+)
 
 PIPELINES = {
     "semi_vit": (
@@ -73,7 +78,7 @@ PIPELINES = {
         Stage("report", Report(), starts_from=_CLASSIFIERS),
         Stage("label_next", LabelNext(), "labelling", starts_from=_CLASSIFIERS),
         _SUSPECTS,
-        _PREDICT,
+        *_NEW_IMAGES,
     ),
     "dpt": (
         *_LEARN[:3],
@@ -86,6 +91,6 @@ PIPELINES = {
         Stage("report", Report(), starts_from=_RETRAINED),
         Stage("label_next", LabelNext(), "labelling", starts_from=_RETRAINED),
         _SUSPECTS,
-        _PREDICT,
+        *_NEW_IMAGES,
     ),
 }

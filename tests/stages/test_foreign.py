@@ -188,8 +188,8 @@ def test_what_cannot_be_found_is_refused(photos, tmp_path, capsys):
     asked = (*FLAGS, *own, "--stages=finetune,foreign")
     line = error(capsys, *asked, "--labels_per_class=2")
     assert line == (
-        "semivit_tf: --foreign_false_alarms=0.1 needs at least 9 labelled images to "
-        "find its limit. Received: 6"
+        "semivit_tf: --foreign_false_alarms=0.1 needs at least 9 labelled or "
+        "validation images to find its limit. Received: 6"
     )
     alone = (f"--workdir={tmp_path / 'run'}", "--stages=finetune,foreign")
     line = error(capsys, *alone, "--labels_per_class=", "--finetune_epochs=1")
