@@ -288,6 +288,8 @@ def test_the_flags_of_the_documents_exist():
     for path in (ROOT / "experiments").rglob("*.py"):
         source = path.read_text(encoding="utf-8")
         known |= set(re.findall(r'add_argument\(\s*"--(\w+)"', source))
+    client = ROOT / "experiments" / "serving" / "classify.c"
+    known |= set(re.findall(r'"--(\w+)="', client.read_text(encoding="utf-8")))
     named = {
         (document.name, flag)
         for document in documents()

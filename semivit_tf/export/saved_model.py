@@ -48,18 +48,16 @@ def export_saved_model(
         version: Positive integer. The server takes the highest.
         weights: `"teacher"` or `"student"`, where the model has both.
         top_k: Integer. How many of the most probable classes are listed.
-        central_share: Float. Which part of an image of another size is seen, see
-            `central_view`.
+        central_share: Float. The part of other sizes that is seen: `central_view`.
         max_pixels: Integer. An image file of more pixels is an error of its request.
         tolerate_bad_images: Bool. By default a file that cannot be decoded fails its
-            request. If True, each answer has `valid` `[B]`, False where a file cannot
-            be decoded or pixels are not finite: with uniform probabilities, class -1.
+            request. If True, answers have `valid` `[B]`, False where files cannot be
+            decoded or pixels are not finite: uniform probabilities, class -1.
         calibration: Optional `Calibration`, and what it adds to answers.
         portable: `"litert"` or `"onnx"`: a file of that format is written, too.
         drift_reference: Optional `DriftReference`, which is kept in the assets. Adds
             the signature `features`, by which new images are compared with it.
-        overwrite: Bool. Whether a version that exists may be replaced; a server that
-            has loaded it would not notice.
+        overwrite: Bool. Replaces an existing version, which servers do not notice.
 
     Returns:
         The path of the version's folder.
@@ -75,14 +73,8 @@ def export_saved_model(
         network, shape, class_names, top_k, *loading, drift_reference is not None
     )
     described = _described(shape, served_weights, *loading)
-    with tempfile.TemporaryDirectory() as assets, whole_folder(target) as folder:
-        written = _write_assets(pathlib.Path(assets), class_names, described)
-        if drift_reference is not None:
-            written.append(pathlib.Path(assets) / REFERENCE)
-            drift_reference.write(written[-1])
-        served.assets = [tf.saved_model.Asset(str(path)) for path in written]
-        tf.saved_model.save(served, str(folder), signatures=served.signatures())
-        write_warmup_requests(folder / "assets.extra", shape)
+    with whole_folder(target) as folder:
+        _write(folder, served, class_names, described, drift_reference)
         if portable:
             write_portable_file(network, shape, calibration, folder, portable)
     return target
@@ -137,6 +129,18 @@ def _described(shape, weights, central_share, max_pixels, tolerant, calibration)
         "weights": weights,
         **dataclasses.asdict(calibration),
     }
+
+
+def _write(folder, served, class_names, described, drift_reference):
+    """Writes a SavedModel with its assets, and requests to warm it up."""
+    with tempfile.TemporaryDirectory() as assets:
+        written = _write_assets(pathlib.Path(assets), class_names, described)
+        if drift_reference is not None:
+            written.append(pathlib.Path(assets) / REFERENCE)
+            drift_reference.write(written[-1])
+        served.assets = [tf.saved_model.Asset(str(path)) for path in written]
+        tf.saved_model.save(served, str(folder), signatures=served.signatures())
+    write_warmup_requests(folder / "assets.extra", described["image_shape"])
 
 
 def _write_assets(folder, class_names, described):
