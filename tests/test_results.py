@@ -200,3 +200,22 @@ def test_what_is_learned_without_labels_is_worth_some(learned, others):
     seconds = [run.get("processor_seconds") for run in found[learned].values()]
     measured = [one for one in seconds if one is not None]
     assert measured and max(measured) <= 3600
+
+
+def test_labels_asked_for_are_worth_more_than_any():
+    """In the mean of three seeds after three rounds, as the documents say."""
+    found = results("label_next")
+    asked, random = (np.array(one) for one in found["accuracies"].values())
+    assert found["seeds"] == [0, 1, 2] and asked.shape == random.shape == (3, 4)
+    np.testing.assert_array_equal(asked[:, 0], random[:, 0])  # the same start
+    assert asked[:, -1].mean() > random[:, -1].mean()
+
+
+def test_wrong_labels_are_among_the_suspects():
+    """More often than by chance, which is one in twenty."""
+    seeds = results("label_suspects")["seeds"]
+    assert sorted(seeds) == ["0", "1", "2"]
+    for found in seeds.values():
+        assert found["wrong"] == 0.05 * found["labels"] == 50
+        assert found["wrong_suspects"] / found["suspects"] > 0.05
+        assert found["wrong_suspects"] <= found["wrong"]
