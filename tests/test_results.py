@@ -219,3 +219,22 @@ def test_wrong_labels_are_among_the_suspects():
         assert found["wrong"] == 0.05 * found["labels"] == 50
         assert found["wrong_suspects"] / found["suspects"] > 0.05
         assert found["wrong_suspects"] <= found["wrong"]
+
+
+def test_drift_is_found_where_it_is():
+    kinds = results("drift")["kinds"]
+    alarms = {name: found["alarms"]["joined"] for name, found in kinds.items()}
+    assert kinds["the same"]["draws"] == 200
+    assert alarms.pop("the same") <= 0.05 * 200
+    assert len(alarms) == 5 and set(alarms.values()) == {10}
+
+
+def test_foreign_images_raise_few_false_alarms():
+    cases = results("foreign_images")["cases"]
+    means = [
+        {name: np.mean([seed[name] for seed in seeds.values()]) for name in seeds["0"]}
+        for seeds in cases.values()
+    ]
+    assert [len(seeds) for seeds in cases.values()] == [3, 3, 3]
+    assert all(one["false_alarms"] <= 0.05 for one in means)
+    assert means[0]["recall"] >= 0.8 and means[0]["precision"] >= 0.8

@@ -38,7 +38,8 @@ def exported(finetuned_once, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    root, images = tmp_path_factory.mktemp("new"), load_digits().train.images[:120]
+    # Spread over all: in the data set, digits of the same writers are neighbours.
+    root, images = tmp_path_factory.mktemp("new"), load_digits().train.images[::12]
     return {
         "alike": write(root / "alike", images),
         "inverted": write(root / "inverted", 255 - images[:60]),
@@ -98,9 +99,9 @@ def test_inverted_images_are_unlike_by_the_model_alone(
     assert found["features"]["p_value"] == 0.001 and found["p_value"] <= 0.002
     paths = [one["path"] for one in found["strangest"]]
     assert len(set(paths)) == 8 and set(paths) <= set(os.listdir(folders["inverted"]))
-    said = capsys.readouterr().out
-    assert "60 of 61 images are unlike the 359 test images" in said
-    assert len(said.strip().splitlines()) == 3  # the verdict, what is bad, the file
+    verdict, bad, file = capsys.readouterr().out.strip().splitlines()[-3:]
+    assert "60 of 61 images are unlike the 359 test images" in verdict
+    assert bad.startswith("1 cannot be read") and file == "inverted.drift.json"
 
 
 def test_some_of_many_are_drawn(exported, folders):

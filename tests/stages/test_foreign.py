@@ -1,6 +1,7 @@
 """Foreign images are found again by scikit-learn, listed, and left out of stage 3."""
 
 import csv
+import dataclasses
 import json
 import shutil
 
@@ -10,11 +11,13 @@ import tensorflow as tf
 from sklearn.neighbors import NearestNeighbors
 
 from semivit_tf.cli import parse
+from semivit_tf.data.label_splits import LabelSplit
 from semivit_tf.evaluation.features import extract_features
 from semivit_tf.evaluation.foreign_images import whitening
-from semivit_tf.stages.foreign import without_foreign
+from semivit_tf.stages.foreign import search, without_foreign
 from semivit_tf.stages.pipeline import prepare
-from semivit_tf.stages.starting_weights import kept_by, starting_weights
+from semivit_tf.stages.pseudo_label import answering
+from semivit_tf.stages.run_data import dataset_of
 from tests.report.html import Page
 from tests.stages.runs import TINY, error, run
 
@@ -98,7 +101,7 @@ def test_scikit_learn_finds_the_same_images(dropped_once, flags):
     here = prepared(dropped_once, flags)
     (stage,) = [stage for stage in here.pipeline if stage.name == "foreign"]
     network, split = here.classifier(), here.data.split
-    kept_by(here, starting_weights(here, stage), "student").load(here, network)
+    answering(here, stage).load(here, network)
     known, unlabeled = (
         extract_features(network.backbone, here.data.as_evaluated(part))[0]
         for part in (split.labeled, split.unlabeled)
@@ -117,6 +120,27 @@ def test_scikit_learn_finds_the_same_images(dropped_once, flags):
     )
     assert (found["labeled"], found["images"]) == (24, 3 * NATIVE + FOREIGN)
     assert found["found"] == len(rows)
+
+
+def test_validation_images_give_the_limit_where_there_are_enough(dropped, flags):
+    here = prepared(dropped, flags)
+    (stage,) = [stage for stage in here.pipeline if stage.name == "foreign"]
+    labeled, unlabeled = here.data.split.labeled, here.data.split.unlabeled
+    split = LabelSplit(labeled, unlabeled[24:], unlabeled[:24])
+    data = dataset_of(here.config, here.data.parts, split)
+    here, kept = dataclasses.replace(here, data=data), answering(here, stage)
+    found, network = search(here, stage, kept), here.classifier()
+    kept.load(here, network)
+    known, rest, apart = (
+        extract_features(network.backbone, data.as_evaluated(part))[0]
+        for part in (split.labeled, split.unlabeled, split.validation)
+    )
+    whiten = whitening(np.concatenate([known, rest]))
+    theirs = NearestNeighbors(n_neighbors=1, metric="cosine").fit(whiten(known))
+    distances = np.sort(theirs.kneighbors(whiten(apart))[0][:, 0])
+    assert found["limit_by"] == "validation"
+    assert found["limit"] == pytest.approx(distances[22], abs=1e-5)  # 25 times 0.9
+    assert found["images"] == len(unlabeled) - 24
 
 
 def test_what_is_unlike_every_class_is_found_by_its_name(dropped_once):
