@@ -31,7 +31,6 @@ from semivit_tf.config.stage_names import (
     LABELLING,
     NEW_IMAGES,
     PIPELINE_STAGES,
-    STAGES,
 )
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -47,6 +46,11 @@ FLAGS = """
 --semi_warmup_epochs=0 --checkpoint_seconds=0.3 --xla=off --deterministic
 --workdir=run
 """.split()
+_NOT_BY_DEFAULT = (FOREIGN, *LABELLING, *NEW_IMAGES)
+STAGES, DPT_STAGES = (
+    tuple(name for name in PIPELINE_STAGES[pipeline] if name not in _NOT_BY_DEFAULT)
+    for pipeline in ("semi_vit", "dpt")
+)
 FLAGS.append(f"--stages={','.join(STAGES)}")
 DINO = """
 --pretrain_method=dino --pretrain_epochs=24 --pretrain_batch_size=200
@@ -58,8 +62,6 @@ WORKERS = """
 --strategy=multi_worker --pretrain_batch_size=1400 --pretrain_epochs=40
 --semi_unlabeled_per_labeled=70 --semi_epochs=16
 """.split()
-_ASKED_FOR = (FOREIGN, *LABELLING, *NEW_IMAGES)
-DPT_STAGES = tuple(name for name in PIPELINE_STAGES["dpt"] if name not in _ASKED_FOR)
 DPT = f"""
 --pipeline=dpt --stages={",".join(DPT_STAGES)} --pretrain_epochs=6
 --finetune_epochs=40 --semi_epochs=4 --generator_epochs=3 --generator_batch_size=64

@@ -197,7 +197,7 @@ def test_a_stopped_table_goes_on_with_what_was_listed(
     ("flags", "message"),
     [
         (["--stages=predict"], "--stages=predict needs --images"),
-        (["--images=x"], "--images=x is for the stage predict, which is not asked for"),
+        (["--images=x"], "is for the stage predict or check_drift, which is not asked"),
         (
             ["--stages=predict", "--images=x", "--predictions=a.xls"],
             ".csv, .jsonl",
