@@ -8,6 +8,8 @@ tensors, variables and networks are `Any`.
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+Tensor = Any  # of the Keras backend, or an array
+
 # === Backbones: networks from images [B, H, W, C] to features [B, D] ===
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 from scipy.special import betaincinv
 
+from semivit_tf.contracts import Tensor
 from semivit_tf.losses.cross_entropy import smoothed_one_hot
 
 
@@ -216,14 +217,14 @@ def mix_by_confidence(images, targets, confidence, partner, cut, centre):
 
 
 def probabilistic_pseudo_mixup(
-    images,
-    labels,
-    confidence,
-    num_classes,
-    label_smoothing=0.1,
-    cutmix_probability=0.5,
-    seed=None,
-):
+    images: Tensor,
+    labels: Tensor,
+    confidence: Tensor,
+    num_classes: int,
+    label_smoothing: float = 0.1,
+    cutmix_probability: float = 0.5,
+    seed: int | keras.random.SeedGenerator | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
     """Mixes unlabelled images by the teacher's confidence in each.
 
     Every row gets a random partner, see `mix_by_confidence`, and counts with the larger

@@ -103,7 +103,9 @@ class RandAugment:
         Cubuk et al., RandAugment, 2020.
     """
 
-    def __init__(self, description="rand-m9-mstd0.5-inc1", probability=0.5):
+    def __init__(
+        self, description: str = "rand-m9-mstd0.5-inc1", probability: float = 0.5
+    ):
         name, *parts = description.split("-")
         settings = {"m": 10.0, "n": 2.0, "mstd": 0.0, "inc": 0.0}
         for part in parts:

@@ -2,6 +2,8 @@
 
 import inspect
 
+import keras
+
 from semivit_tf.backbones.conformer import CONFORMER_SIZES, Conformer
 from semivit_tf.backbones.convnext import CONVNEXT_SIZES, ConvNeXt
 from semivit_tf.backbones.keras_applications import create_application
@@ -76,7 +78,7 @@ def check_arguments(name, constructor, arguments):
         )
 
 
-def create_backbone(name, **overrides):
+def create_backbone(name: str, **overrides) -> keras.Model:
     """Builds a backbone by its published name.
 
     Args:

@@ -1,5 +1,7 @@
 """Conformer, two streams: from pixels to a convolutional and a transformer feature."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from keras import ops
@@ -80,21 +82,21 @@ class Conformer(PixelBackbone):
 
     def __init__(
         self,
-        image_size,
-        patch_size,
-        width,
-        heads,
-        depths,
-        widths,
+        image_size: int | tuple[int, int],
+        patch_size: int,
+        width: int,
+        heads: int,
+        depths: Sequence[int],
+        widths: Sequence[int],
         *,
-        mlp_ratio=4.0,
-        channels=3,
-        stem_width=64,
-        stem_stride=4,
-        drop_path=0.0,
-        synchronized=False,
-        pixel_mean=None,
-        pixel_std=None,
+        mlp_ratio: float = 4.0,
+        channels: int = 3,
+        stem_width: int = 64,
+        stem_stride: int = 4,
+        drop_path: float = 0.0,
+        synchronized: bool = False,
+        pixel_mean: Sequence[float] | None = None,
+        pixel_std: Sequence[float] | None = None,
         **kwargs,
     ):
         kwargs.setdefault("name", "conformer")

@@ -1,5 +1,7 @@
 """ConvNeXt, a convolutional network, from pixels to one feature vector per image."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from keras import ops
@@ -45,16 +47,16 @@ class ConvNeXt(keras.Model):
 
     def __init__(
         self,
-        image_size,
-        depths,
-        widths,
+        image_size: int | tuple[int, int],
+        depths: Sequence[int],
+        widths: Sequence[int],
         *,
-        channels=3,
-        stem_patch=4,
-        drop_path=0.0,
-        layer_scale=1e-6,
-        pixel_mean=None,
-        pixel_std=None,
+        channels: int = 3,
+        stem_patch: int = 4,
+        drop_path: float = 0.0,
+        layer_scale: float = 1e-6,
+        pixel_mean: Sequence[float] | None = None,
+        pixel_std: Sequence[float] | None = None,
         **kwargs,
     ):
         kwargs.setdefault("name", "convnext")

@@ -1,5 +1,7 @@
 """ResNets and wide ResNets, from pixels to one feature vector per image."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from keras import ops
@@ -128,17 +130,17 @@ class ResNet(ResidualNetwork):
 
     def __init__(
         self,
-        image_size,
-        depths,
-        widths,
+        image_size: int | tuple[int, int],
+        depths: Sequence[int],
+        widths: Sequence[int],
         *,
-        channels=3,
-        stem_width=64,
-        stem_stride=4,
-        drop_path=0.0,
-        synchronized=False,
-        pixel_mean=None,
-        pixel_std=None,
+        channels: int = 3,
+        stem_width: int = 64,
+        stem_stride: int = 4,
+        drop_path: float = 0.0,
+        synchronized: bool = False,
+        pixel_mean: Sequence[float] | None = None,
+        pixel_std: Sequence[float] | None = None,
         **kwargs,
     ):
         kwargs.setdefault("name", "resnet")
@@ -183,17 +185,17 @@ class WideResNet(ResidualNetwork):
 
     def __init__(
         self,
-        image_size,
-        depths,
-        widths,
+        image_size: int | tuple[int, int],
+        depths: Sequence[int],
+        widths: Sequence[int],
         *,
-        channels=3,
-        stem_width=16,
-        negative_slope=0.1,
-        drop_path=0.0,
-        synchronized=False,
-        pixel_mean=None,
-        pixel_std=None,
+        channels: int = 3,
+        stem_width: int = 16,
+        negative_slope: float = 0.1,
+        drop_path: float = 0.0,
+        synchronized: bool = False,
+        pixel_mean: Sequence[float] | None = None,
+        pixel_std: Sequence[float] | None = None,
         **kwargs,
     ):
         kwargs.setdefault("name", "wide_resnet")

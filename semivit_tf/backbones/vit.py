@@ -1,5 +1,7 @@
 """The Vision Transformer, from pixels to one feature vector per image."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from keras import ops
@@ -41,8 +43,7 @@ class ViT(keras.Model):
         heads: Integer that divides `width`.
         mlp_ratio: Float. Hidden width of a block's feed-forward part over `width`.
         feed_forward: `"gelu"`, or `"swiglu"` (see `TransformerBlock`).
-        layer_scale: Optional positive float. What the learned factors on the branches
-            of blocks start from; None for no factors.
+        layer_scale: Optional positive float. Start of learned factors on branches.
         registers: Integer. Learned tokens without positions, after the class token.
         channels: Integer C. 1 for grey images, 3 for colour.
         pooling: `"mean"`: patch tokens are averaged, then normalised (the "global
@@ -56,8 +57,7 @@ class ViT(keras.Model):
         initialization: `"truncated_normal"` or `"xavier_uniform"` (as MAE starts).
         rematerialize: Bool. Whether training computes each block twice instead of
             keeping its activations: less memory, a third more work.
-        pixel_mean: Floats in [0, 1] a channel. Defaults to ImageNet's for colour and
-            0.5 otherwise.
+        pixel_mean: Floats a channel, in [0, 1]. Default: ImageNet's for colour, or 0.5.
         pixel_std: Floats a channel, likewise.
 
     Reference:
@@ -68,25 +68,25 @@ class ViT(keras.Model):
 
     def __init__(
         self,
-        image_size,
-        patch_size,
-        width,
-        depth,
-        heads,
+        image_size: int | tuple[int, int],
+        patch_size: int,
+        width: int,
+        depth: int,
+        heads: int,
         *,
-        mlp_ratio=4.0,
-        feed_forward="gelu",
-        layer_scale=None,
-        registers=0,
-        channels=3,
-        pooling="mean",
-        position_embedding="learned",
-        position_resizing="plain",
-        drop_path=0.0,
-        initialization="truncated_normal",
-        rematerialize=False,
-        pixel_mean=None,
-        pixel_std=None,
+        mlp_ratio: float = 4.0,
+        feed_forward: str = "gelu",
+        layer_scale: float | None = None,
+        registers: int = 0,
+        channels: int = 3,
+        pooling: str = "mean",
+        position_embedding: str = "learned",
+        position_resizing: str = "plain",
+        drop_path: float = 0.0,
+        initialization: str = "truncated_normal",
+        rematerialize: bool = False,
+        pixel_mean: Sequence[float] | None = None,
+        pixel_std: Sequence[float] | None = None,
         **kwargs,
     ):
         kwargs.setdefault("name", "vit")

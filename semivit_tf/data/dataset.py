@@ -1,5 +1,8 @@
 """A data set as `load_dataset` returns it: its sources, their split and batches."""
 
+import os
+from collections.abc import Sequence
+
 import numpy as np
 
 from semivit_tf.augment.image_header import MAX_PIXELS
@@ -25,10 +28,8 @@ class Dataset:
         parts: `Parts`.
         split: `LabelSplit` of `parts.train`.
         seed: Integer for order and augmentation.
-        image_size: Optional integer or `(H, W)`. Defaults to the images' size if all
-            have the same, else 224.
-        labeled_as_unlabeled: Bool. Whether labelled images are also used without their
-            labels.
+        image_size: Optional integer or `(H, W)`. By default that of all images, or 224.
+        labeled_as_unlabeled: Bool. Whether labelled images are also unlabelled ones.
         central_share: Optional float. Which share of an image is seen when it is
             evaluated or served, see `central_view`. By default 0.875 for photographs
             of up to 224 pixels, as published, else 1.
@@ -256,23 +257,22 @@ class Dataset:
 
 
 def load_dataset(
-    name,
-    data_dir=None,
-    labels_per_class=None,
-    label_fraction=None,
-    seed=0,
+    name: str,
+    data_dir: str | os.PathLike | None = None,
+    labels_per_class: int | None = None,
+    label_fraction: float | None = None,
+    seed: int = 0,
     *,
-    validation_per_class=0,
-    labeled_index=None,
-    unlabeled_index=None,
-    class_names=None,
+    validation_per_class: int = 0,
+    labeled_index: str | os.PathLike | None = None,
+    unlabeled_index: str | os.PathLike | None = None,
+    class_names: Sequence[str] | None = None,
     **options,
-):
+) -> Dataset:
     """Loads a data set by name and splits its training images by seed.
 
     Args:
-        name: String. `"digits"`, `"folder"`, `"csv"`, `"idx"`, `"npz"`, or `"tfds:"`
-            and the name of a data set that TensorFlow Datasets prepared.
+        name: String. `"digits"`, `"folder"`, `"csv"`, `"idx"`, `"npz"`, `"tfds:NAME"`.
         data_dir: Optional path, for data sets that are read from files.
         labels_per_class: See `split_labels`; so are the next three.
         label_fraction: Float.

@@ -1,5 +1,7 @@
 """Semi-supervised batches of two data sets of `tf.data`: labelled and unlabelled."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
@@ -15,18 +17,18 @@ _PARALLEL = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
 
 
 def pair_datasets(
-    labeled,
-    unlabeled,
-    batch_size=32,
-    unlabeled_per_labeled=5,
+    labeled: tf.data.Dataset,
+    unlabeled: tf.data.Dataset,
+    batch_size: int = 32,
+    unlabeled_per_labeled: int = 5,
     *,
-    image_size=None,
-    augmentation="auto",
-    seed=0,
-    unlabeled_views=("weak", "strong"),
-    labeled_view="labeled",
+    image_size: tuple[int, int] | None = None,
+    augmentation: str = "auto",
+    seed: int = 0,
+    unlabeled_views: Sequence[str] = ("weak", "strong"),
+    labeled_view: str = "labeled",
     **options,
-):
+) -> tf.data.Dataset:
     """Makes batches `({image, weak, strong}, label)` of two data sets of images.
 
     Images are float or uint8, of one size, with pixels in [0, 255]. Both data sets may

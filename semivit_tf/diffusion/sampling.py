@@ -1,5 +1,8 @@
 """Images of given classes, from a trained denoiser."""
 
+from collections.abc import Callable
+
+import keras
 import numpy as np
 
 from semivit_tf.diffusion.guidance import guided
@@ -7,18 +10,18 @@ from semivit_tf.diffusion.solvers import solve
 
 
 def sample(
-    denoiser,
-    labels,
-    steps=20,
-    guidance=0.4,
-    seed=0,
+    denoiser: keras.Model,
+    labels: np.ndarray,
+    steps: int = 20,
+    guidance: float = 0.4,
+    seed: int = 0,
     *,
-    solver="dpm_solver_pp_2m",
-    end=1e-3,
-    batch_size=64,
-    first=0,
-    decode=None,
-):
+    solver: str = "dpm_solver_pp_2m",
+    end: float = 1e-3,
+    batch_size: int = 64,
+    first: int = 0,
+    decode: Callable | None = None,
+) -> np.ndarray:
     """Generates one image for each label.
 
     All batches have the same shape, so the network is compiled once. Each image has

@@ -89,7 +89,7 @@ class LinearSchedule(NoiseSchedule):
 
     time_scale = 999.0
 
-    def __init__(self, beta_start=0.1, beta_end=20.0):
+    def __init__(self, beta_start: float = 0.1, beta_end: float = 20.0):
         if not 0 < beta_start < beta_end:
             raise ValueError(
                 "`beta_start` should be positive and less than `beta_end`. "
@@ -144,7 +144,9 @@ class DiscreteSchedule(NoiseSchedule):
         2022.
     """
 
-    def __init__(self, steps=1000, beta_start=0.00085, beta_end=0.012):
+    def __init__(
+        self, steps: int = 1000, beta_start: float = 0.00085, beta_end: float = 0.012
+    ):
         if steps < 2 or not 0 < beta_start < beta_end < 1:
             raise ValueError(
                 "`steps` should be at least 2, and 0 < `beta_start` < `beta_end` < 1. "

@@ -1,10 +1,12 @@
 """From noise to images by the solver of a name."""
 
 import functools
+from collections.abc import Callable
 
 import keras
 import numpy as np
 
+from semivit_tf.contracts import Tensor
 from semivit_tf.diffusion.deterministic import (
     data_form,
     fast_data_steps,
@@ -14,6 +16,7 @@ from semivit_tf.diffusion.deterministic import (
     single_steps,
     two_step_data,
 )
+from semivit_tf.diffusion.schedules import NoiseSchedule
 from semivit_tf.diffusion.stochastic import ancestral, euler_maruyama
 
 
@@ -40,14 +43,14 @@ SOLVERS = (*DETERMINISTIC, *STOCHASTIC)
 
 
 def solve(
-    predict_noise,
-    noise,
-    schedule,
-    solver="dpm_solver_pp_2m",
-    steps=20,
-    end=1e-3,
-    draw=None,
-):
+    predict_noise: Callable,
+    noise: Tensor,
+    schedule: NoiseSchedule,
+    solver: str = "dpm_solver_pp_2m",
+    steps: int = 20,
+    end: float = 1e-3,
+    draw: Callable | None = None,
+) -> Tensor:
     """Solves the equation of diffusion from time 1 to (nearly) 0.
 
     All numbers of the schedule are computed in float64 outside of the graph; images

@@ -81,16 +81,16 @@ class UViT(keras.Model):
 
     def __init__(
         self,
-        image_size,
-        patch_size,
-        channels,
-        width,
-        depth,
-        heads,
-        num_classes=None,
-        final_convolution=True,
+        image_size: int | tuple[int, int],
+        patch_size: int,
+        channels: int,
+        width: int,
+        depth: int,
+        heads: int,
+        num_classes: int | None = None,
+        final_convolution: bool = True,
         *,
-        rematerialize=False,
+        rematerialize: bool = False,
         **kwargs,
     ):
         kwargs.setdefault("name", "u_vit")

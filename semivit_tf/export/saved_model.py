@@ -2,15 +2,19 @@
 
 import dataclasses
 import json
+import os
 import pathlib
 import tempfile
+from collections.abc import Sequence
 
+import keras
 import tensorflow as tf
 
 from semivit_tf.augment.image_header import MAX_PIXELS
 from semivit_tf.contracts import StudentAndTeacher
 from semivit_tf.export.calibration import Calibration
 from semivit_tf.export.drift_reference import FILE as REFERENCE
+from semivit_tf.export.drift_reference import DriftReference
 from semivit_tf.export.portable_file import check_packages, write_portable_file
 from semivit_tf.export.signatures import ServedClassifier
 from semivit_tf.export.warmup import write_warmup_requests
@@ -19,21 +23,21 @@ from semivit_tf.whole_file import whole_folder
 
 
 def export_saved_model(
-    model,
-    directory,
-    class_names=None,
-    version=1,
+    model: keras.Model,
+    directory: str | os.PathLike,
+    class_names: Sequence[str] | None = None,
+    version: int = 1,
     *,
-    weights="teacher",
-    top_k=5,
-    central_share=1.0,
-    max_pixels=MAX_PIXELS,
-    tolerate_bad_images=False,
-    calibration=None,
-    portable=None,
-    drift_reference=None,
-    overwrite=False,
-):
+    weights: str = "teacher",
+    top_k: int = 5,
+    central_share: float = 1.0,
+    max_pixels: int = MAX_PIXELS,
+    tolerate_bad_images: bool = False,
+    calibration: Calibration | None = None,
+    portable: str | None = None,
+    drift_reference: DriftReference | None = None,
+    overwrite: bool = False,
+) -> pathlib.Path:
     """Writes `<directory>/<version>/` for TF Serving, whole or not at all.
 
     Signatures: `serving_default` (float pixels in [0, 255]), `serving_uint8` (the same

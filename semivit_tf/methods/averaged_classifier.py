@@ -34,14 +34,14 @@ class AveragedClassifier(MovingTeacher, LabeledMethod):
 
     def __init__(
         self,
-        backbone,
-        num_classes=None,
+        backbone: keras.Model,
+        num_classes: int | None = None,
         *,
-        label_smoothing=None,
-        mixup_alpha=None,
-        cutmix_alpha=None,
-        image_shape=None,
-        seed=None,
+        label_smoothing: float | None = None,
+        mixup_alpha: float | None = None,
+        cutmix_alpha: float | None = None,
+        image_shape: tuple[int, int, int] | None = None,
+        seed: int | None = None,
         **kwargs,
     ):
         kwargs.setdefault("name", "averaged_classifier")

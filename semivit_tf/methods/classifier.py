@@ -75,14 +75,14 @@ class Classifier(LabeledMethod):
 
     def __init__(
         self,
-        backbone,
-        num_classes,
+        backbone: keras.Model,
+        num_classes: int,
         *,
-        label_smoothing=0.1,
-        mixup_alpha=0.0,
-        cutmix_alpha=0.0,
-        image_shape=None,
-        seed=None,
+        label_smoothing: float = 0.1,
+        mixup_alpha: float = 0.0,
+        cutmix_alpha: float = 0.0,
+        image_shape: tuple[int, int, int] | None = None,
+        seed: int | None = None,
         **kwargs,
     ):
         kwargs.setdefault("name", "classifier")

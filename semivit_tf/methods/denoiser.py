@@ -7,7 +7,7 @@ from keras import ops
 
 from semivit_tf.diffusion.latents import draw_latents
 from semivit_tf.diffusion.predictions import PREDICTIONS, noised
-from semivit_tf.diffusion.schedules import LinearSchedule
+from semivit_tf.diffusion.schedules import LinearSchedule, NoiseSchedule
 from semivit_tf.methods.ema_teacher import EMATeacher
 from semivit_tf.methods.label_check import (
     checked,
@@ -75,14 +75,14 @@ class Denoiser(MovingTeacher, Method):
 
     def __init__(
         self,
-        network,
-        num_classes,
-        prediction="noise",
-        label_dropout=0.15,
+        network: keras.Model,
+        num_classes: int | None,
+        prediction: str = "noise",
+        label_dropout: float = 0.15,
         *,
-        schedule=None,
-        latent_scale=None,
-        seed=None,
+        schedule: NoiseSchedule | None = None,
+        latent_scale: float | None = None,
+        seed: int | None = None,
         **kwargs,
     ):
         kwargs.setdefault("name", "denoiser")

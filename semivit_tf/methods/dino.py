@@ -1,5 +1,7 @@
 """Self-distillation without labels: all crops of an image should get one answer."""
 
+from collections.abc import Callable
+
 import keras
 from keras import ops
 
@@ -52,16 +54,16 @@ class DINO(MovingTeacher, Method):
 
     def __init__(
         self,
-        backbone,
+        backbone: keras.Model,
         *,
-        outputs=65536,
-        hidden_width=2048,
-        bottleneck_width=256,
-        normalize_last_layer=True,
-        student_temperature=0.1,
-        teacher_temperature=0.04,
-        center_momentum=0.9,
-        frozen_updates=0,
+        outputs: int = 65536,
+        hidden_width: int = 2048,
+        bottleneck_width: int = 256,
+        normalize_last_layer: bool = True,
+        student_temperature: float = 0.1,
+        teacher_temperature: float | Callable = 0.04,
+        center_momentum: float = 0.9,
+        frozen_updates: int = 0,
         **kwargs,
     ):
         kwargs.setdefault("name", "dino")

@@ -1,5 +1,7 @@
 """The callback that makes the teacher a moving average of the student."""
 
+from collections.abc import Callable
+
 import keras
 from keras import ops
 
@@ -28,7 +30,7 @@ class EMATeacher(keras.callbacks.Callback):
         validate: `"both"`, `"teacher"` or `"student"`: whose weights validation sees.
     """
 
-    def __init__(self, momentum=0.9999, validate="both"):
+    def __init__(self, momentum: float | Callable = 0.9999, validate: str = "both"):
         super().__init__()
         if not callable(momentum) and not 0 <= momentum <= 1:
             raise ValueError(

@@ -23,7 +23,14 @@ class FixMatch(ConsistencyMethod):
         Confidence, 2020.
     """
 
-    def __init__(self, backbone, num_classes=None, *, threshold=0.95, **kwargs):
+    def __init__(
+        self,
+        backbone: keras.Model,
+        num_classes: int | None = None,
+        *,
+        threshold: float = 0.95,
+        **kwargs,
+    ):
         kwargs.setdefault("name", "fixmatch")
         set_part(kwargs, "selection", "fixed_threshold", FixedThreshold(threshold))
         super().__init__(backbone, num_classes, **kwargs)

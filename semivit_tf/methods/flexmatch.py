@@ -26,7 +26,13 @@ class FlexMatch(ConsistencyMethod):
     """
 
     def __init__(
-        self, backbone, num_classes=None, *, images=None, threshold=0.95, **kwargs
+        self,
+        backbone: keras.Model,
+        num_classes: int | None = None,
+        *,
+        images: int | None = None,
+        threshold: float = 0.95,
+        **kwargs,
     ):
         kwargs.setdefault("name", "flexmatch")
         given = kwargs.get("selection", "curriculum_threshold")

@@ -28,11 +28,11 @@ class FreeMatch(ConsistencyMethod):
 
     def __init__(
         self,
-        backbone,
-        num_classes=None,
+        backbone: keras.Model,
+        num_classes: int | None = None,
         *,
-        threshold_momentum=0.999,
-        fairness_weight=0.001,
+        threshold_momentum: float = 0.999,
+        fairness_weight: float = 0.001,
         **kwargs,
     ):
         kwargs.setdefault("name", "freematch")

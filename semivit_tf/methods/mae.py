@@ -33,14 +33,14 @@ class MAE(Method):
 
     def __init__(
         self,
-        backbone,
+        backbone: keras.Model,
         *,
-        mask_ratio=0.75,
-        decoder_width=512,
-        decoder_depth=8,
-        decoder_heads=16,
-        normalize_targets=True,
-        seed=None,
+        mask_ratio: float = 0.75,
+        decoder_width: int = 512,
+        decoder_depth: int = 8,
+        decoder_heads: int = 16,
+        normalize_targets: bool = True,
+        seed: int | None = None,
         **kwargs,
     ):
         kwargs.setdefault("name", "mae")

@@ -1,5 +1,7 @@
 """Mean Teacher: the student's probabilities should be those of its moving average."""
 
+from collections.abc import Callable
+
 import keras
 
 from semivit_tf.methods.pi_model import PiModel
@@ -18,11 +20,11 @@ class MeanTeacher(PiModel):
 
     def __init__(
         self,
-        backbone,
-        num_classes=None,
+        backbone: keras.Model,
+        num_classes: int | None = None,
         *,
-        labeler="teacher",
-        unlabeled_weight=50.0,
+        labeler: str = "teacher",
+        unlabeled_weight: float | Callable = 50.0,
         **kwargs,
     ):
         kwargs.setdefault("name", "mean_teacher")

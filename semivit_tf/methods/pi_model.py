@@ -1,5 +1,7 @@
 """Pi-model: two weak views of an image should have the same probabilities."""
 
+from collections.abc import Callable
+
 import keras
 
 from semivit_tf.losses.probabilities import squared_error
@@ -25,11 +27,11 @@ class PiModel(FixMatch):
 
     def __init__(
         self,
-        backbone,
-        num_classes=None,
+        backbone: keras.Model,
+        num_classes: int | None = None,
         *,
-        threshold=0.0,
-        unlabeled_weight=10.0,
+        threshold: float = 0.0,
+        unlabeled_weight: float | Callable = 10.0,
         **kwargs,
     ):
         kwargs.setdefault("name", "pi_model")

@@ -22,6 +22,6 @@ class PseudoLabel(FixMatch):
 
     unlabeled_views = ("weak",)
 
-    def __init__(self, backbone, num_classes=None, **kwargs):
+    def __init__(self, backbone: keras.Model, num_classes: int | None = None, **kwargs):
         kwargs.setdefault("name", "pseudo_label")
         super().__init__(backbone, num_classes, **kwargs)

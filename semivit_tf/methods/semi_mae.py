@@ -39,15 +39,15 @@ class SemiMAE(SemiViT):
 
     def __init__(
         self,
-        backbone,
-        num_classes=None,
+        backbone: keras.Model,
+        num_classes: int | None = None,
         *,
-        reconstruction_weight=1.0,
-        mask_ratio=0.75,
-        decoder_width=256,
-        decoder_depth=2,
-        decoder_heads=8,
-        normalize_targets=True,
+        reconstruction_weight: float = 1.0,
+        mask_ratio: float = 0.75,
+        decoder_width: int = 256,
+        decoder_depth: int = 2,
+        decoder_heads: int = 8,
+        normalize_targets: bool = True,
         **kwargs,
     ):
         kwargs.setdefault("name", "semi_mae")

@@ -9,6 +9,8 @@
 The first three happen once for each batch, outside of the gradient.
 """
 
+from collections.abc import Callable
+
 import keras
 from keras import ops
 
@@ -64,13 +66,13 @@ class SemiSupervised(JudgedLabels, Gating, AveragedClassifier):
 
     def __init__(
         self,
-        backbone,
-        num_classes=None,
+        backbone: keras.Model,
+        num_classes: int | None = None,
         *,
-        labeler="teacher",
-        selection="fixed_threshold",
-        mixing="none",
-        unlabeled_weight=1.0,
+        labeler: str = "teacher",
+        selection: str | keras.layers.Layer = "fixed_threshold",
+        mixing: str | Callable = "none",
+        unlabeled_weight: float | Callable = 1.0,
         **kwargs,
     ):
         kwargs.setdefault("name", "semi_supervised")

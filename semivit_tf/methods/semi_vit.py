@@ -1,5 +1,7 @@
 """Semi-ViT: the student learns from probabilistically mixed pseudo-labelled images."""
 
+from collections.abc import Callable
+
 import keras
 
 from semivit_tf.methods.mixings.probabilistic_mixing import ProbabilisticMixing
@@ -31,12 +33,12 @@ class SemiViT(SemiSupervised):
 
     def __init__(
         self,
-        backbone,
-        num_classes=None,
+        backbone: keras.Model,
+        num_classes: int | None = None,
         *,
-        threshold=0.6,
-        cutmix_probability=0.5,
-        unlabeled_weight=5.0,
+        threshold: float = 0.6,
+        cutmix_probability: float = 0.5,
+        unlabeled_weight: float | Callable = 5.0,
         **kwargs,
     ):
         kwargs.setdefault("name", "semi_vit")

@@ -1,5 +1,7 @@
 """Semiformer: of a network's two streams the convolutional one teaches both."""
 
+from collections.abc import Callable
+
 import keras
 
 from semivit_tf.losses.cross_entropy import (
@@ -46,17 +48,17 @@ class Semiformer(SemiSupervised):
 
     def __init__(
         self,
-        backbone,
-        num_classes=None,
+        backbone: keras.Model,
+        num_classes: int | None = None,
         *,
-        threshold=0.7,
-        labeler="convolutional",
-        convolutional_weight=1.0,
-        unlabeled_smoothing=0.0,
-        unlabeled_weight=4.0,
-        label_smoothing=0.1,
-        mixup_alpha=0.0,
-        cutmix_alpha=0.0,
+        threshold: float = 0.7,
+        labeler: str = "convolutional",
+        convolutional_weight: float = 1.0,
+        unlabeled_smoothing: float = 0.0,
+        unlabeled_weight: float | Callable = 4.0,
+        label_smoothing: float = 0.1,
+        mixup_alpha: float = 0.0,
+        cutmix_alpha: float = 0.0,
         **kwargs,
     ):
         kwargs.setdefault("name", "semiformer")

@@ -26,11 +26,11 @@ class SoftMatch(ConsistencyMethod):
 
     def __init__(
         self,
-        backbone,
-        num_classes=None,
+        backbone: keras.Model,
+        num_classes: int | None = None,
         *,
-        threshold_momentum=0.999,
-        deviations=2.0,
+        threshold_momentum: float = 0.999,
+        deviations: float = 2.0,
         **kwargs,
     ):
         kwargs.setdefault("name", "softmatch")

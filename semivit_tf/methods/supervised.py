@@ -19,7 +19,7 @@ class Supervised(ConsistencyMethod):
 
     unlabeled_views = ()
 
-    def __init__(self, backbone, num_classes=None, **kwargs):
+    def __init__(self, backbone: keras.Model, num_classes: int | None = None, **kwargs):
         kwargs.setdefault("name", "supervised")
         super().__init__(backbone, num_classes, **kwargs)
 

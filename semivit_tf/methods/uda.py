@@ -1,5 +1,7 @@
 """UDA: sharpened probabilities as targets, and labels that are let in slowly."""
 
+from collections.abc import Callable
+
 import keras
 from keras import ops
 
@@ -30,12 +32,12 @@ class UDA(FixMatch):
 
     def __init__(
         self,
-        backbone,
-        num_classes=None,
+        backbone: keras.Model,
+        num_classes: int | None = None,
         *,
-        threshold=0.8,
-        temperature=0.4,
-        annealing=None,
+        threshold: float = 0.8,
+        temperature: float = 0.4,
+        annealing: Callable | None = None,
         **kwargs,
     ):
         kwargs.setdefault("name", "uda")

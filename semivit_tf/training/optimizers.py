@@ -1,5 +1,7 @@
 """AdamW with a learning rate factor and a decay switch for each variable."""
 
+from collections.abc import Callable, Sequence
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -110,17 +112,17 @@ def layer_scales(model, layer_decay):
 
 
 def layer_wise_adamw(
-    model,
-    learning_rate,
-    layer_decay=1.0,
-    weight_decay=0.05,
+    model: keras.Model,
+    learning_rate: float | Callable,
+    layer_decay: float = 1.0,
+    weight_decay: float | Callable = 0.05,
     *,
-    beta_1=0.9,
-    beta_2=0.999,
-    epsilon=1e-8,
-    undecayed=("class_token", "position_table", "register_tokens"),
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-8,
+    undecayed: Sequence[str] = ("class_token", "position_table", "register_tokens"),
     **kwargs,
-):
+) -> keras.optimizers.Optimizer:
     """Makes AdamW for fine-tuning: earlier layers learn more slowly.
 
     The head's factor is 1; every layer before it has `layer_decay` times that of the

@@ -1,5 +1,10 @@
 """Loads published weights into a model."""
 
+import os
+from collections.abc import Sequence
+
+import keras
+
 from semivit_tf.weights.checkpoint_file import NETWORKS, WHOLE, open_checkpoint
 from semivit_tf.weights.coverage import Coverage, few
 from semivit_tf.weights.matching import HEADS, match, read
@@ -12,16 +17,16 @@ TRAINED = {"model_ema": "model", "state_dict_ema": "state_dict"}
 
 
 def load_published(
-    model,
-    path,
+    model: keras.Model,
+    path: str | os.PathLike,
     *,
-    network="auto",
-    head="auto",
-    skip=(),
-    source_grid=None,
-    allow_missing=False,
-    allow_unexpected=False,
-):
+    network: str = "auto",
+    head: str = "auto",
+    skip: str | Sequence[str] = (),
+    source_grid: tuple[int, int] | None = None,
+    allow_missing: bool | Sequence[str] = False,
+    allow_unexpected: bool = False,
+) -> Coverage:
     """Loads the weights of a published file, or of one of ours, into a model.
 
     Files of PyTorch (zip or legacy), safetensors and `.npz` are told apart by their
