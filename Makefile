@@ -11,7 +11,7 @@ APART := tests/methods/ tests/stages/ tests/training/ tests/__pycache__/
 # Tests of all that is in one table, which are many for one process.
 TABLES := tests/test_conformance.py tests/test_method_conformance.py
 
-.PHONY: quickstart test lint results clean
+.PHONY: quickstart test lint results docs clean
 
 quickstart: .venv/installed
 	$(BIN)/python main.py --flagfile=experiments/quickstart.flags
@@ -30,6 +30,10 @@ lint: .venv/tested
 
 results: .venv/installed
 	$(BIN)/python experiments/document_tables.py
+
+docs: .venv/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check "pdoc>=16,<17"
+	$(BIN)/python experiments/api_reference.py
 
 .venv/installed: requirements.txt
 	$(PYTHON) -m venv .venv
