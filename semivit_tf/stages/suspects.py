@@ -12,7 +12,7 @@ from semivit_tf.config.settings import InputError
 from semivit_tf.evaluation.cross_validation import held_out_scores
 from semivit_tf.evaluation.label_suspects import label_suspects
 from semivit_tf.evaluation.linear_probe import FALLBACK
-from semivit_tf.stages.folds import FoldFinetune, folds_of, held_out_answers
+from semivit_tf.stages.folds import CrossValidate, folds_of, held_out_answers
 from semivit_tf.stages.hand_tables import HandTable
 from semivit_tf.stages.held_out import probabilities_of
 from semivit_tf.stages.probe import Probe, features_of
@@ -59,12 +59,12 @@ def folds_without(run):
 
 
 def fold_stages(run):
-    """Returns the stages that were trained, or will be, each without a fold."""
-    return [
-        stage
-        for stage in run.pipeline
-        if isinstance(stage.kind, FoldFinetune) and run.has(stage)
-    ]
+    """Returns the stages that were or will be trained without a fold each, or none."""
+    for stage in run.pipeline:
+        if isinstance(stage.kind, CrossValidate):
+            if all(run.has(trained) for trained in stage.kind.trained):
+                return stage.kind.trained
+    return ()
 
 
 def held_out_probabilities(run, stage):
