@@ -17,7 +17,13 @@ from semivit_tf.methods.mixings.no_mixing import NoMixing
 from semivit_tf.methods.semi_mae import SemiMAE
 from semivit_tf.methods.semi_vit import SemiViT
 from semivit_tf.training.optimizers import layer_wise_adamw
-from tests.methods.small import crop_batch, semi_batch, sharpen, small_vit
+from tests.methods.small import (
+    crop_batch,
+    semi_batch,
+    sharpen,
+    small_network,
+    small_vit,
+)
 
 STEPS = 5
 
@@ -41,14 +47,15 @@ def semi_vit():
 
 
 def fixmatch():
-    model = FixMatch(small_vit(), 3, threshold=0.5)
+    """Like FreeMatch on other layers than a ViT's, which cost more to trace."""
+    model = FixMatch(small_network(), 3, threshold=0.5)
     sharpen(model.student)
     return model
 
 
 def freematch():
     """Without fairness, which is no mean over images."""
-    model = FreeMatch(small_vit(), 3, threshold_momentum=0.9, fairness_weight=0)
+    model = FreeMatch(small_network(), 3, threshold_momentum=0.9, fairness_weight=0)
     sharpen(model.student)
     return model
 
@@ -101,7 +108,8 @@ def train(build, strategy, batch_parts=1):
         model = build()
         # The bias of the keys has no gradient; Adam with its usual epsilon would make
         # full steps of the rounding noise that is there instead.
-        optimizer = layer_wise_adamw(model, 1e-3, layer_decay=0.8, epsilon=1e-4)
+        decay = 1.0 if build in (fixmatch, freematch) else 0.8  # of a ViT's layers
+        optimizer = layer_wise_adamw(model, 1e-3, layer_decay=decay, epsilon=1e-4)
         model.compile(optimizer, batch_parts=batch_parts)
     losses = []
 
@@ -144,7 +152,11 @@ def train_alone(build):
 
 @pytest.mark.parametrize("build", [classifier, *SEMI_SUPERVISED, semi_mae, mae, dino])
 def test_losses_and_weights_equal_one_device(build, mirrored):
-    assert_same(build, *train_alone(build), *train(build, mirrored))
+    model, losses = train(build, mirrored)
+    assert_same(build, *train_alone(build), model, losses)
+    for weight in model.weights:  # of student and teacher, if there are two
+        first, second = mirrored.experimental_local_results(weight.value)
+        np.testing.assert_array_equal(first.numpy(), second.numpy())
 
 
 @pytest.mark.parametrize("build", [classifier, *SEMI_SUPERVISED, mae, dino])
@@ -181,18 +193,6 @@ def test_parts_have_to_be_equal():
         model.fit(batches(classifier), verbose=0)
     with pytest.raises(ValueError, match="`batch_parts` should be at least 1"):
         model.compile(batch_parts=0)
-
-
-def test_replicas_of_student_and_teacher_stay_bit_equal(mirrored):
-    model, _ = train(semi_vit, mirrored)
-    compared = 0
-    for weight in model.weights:
-        first, second = (
-            mirrored.experimental_local_results(weight.value)[n].numpy() for n in (0, 1)
-        )
-        np.testing.assert_array_equal(first, second)
-        compared += 1
-    assert compared == 2 * len(model.student.weights) > 20
 
 
 def test_each_replica_hides_patches_of_its_own(mirrored):
