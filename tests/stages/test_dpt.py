@@ -377,7 +377,7 @@ def test_what_cannot_be_done_is_refused_before_anything_runs(tmp_path, capsys):
     line = error(capsys, *FLAGS, "--generator_heads=3", folder)
     assert "`width` should be even and a multiple of `heads`" in line
     line = error(capsys, "--stages=generate", folder)
-    assert re.search("--stages should be of: .*predict. Received: 'generate'", line)
+    assert re.search("--stages should be of: .*check_drift. Received: 'generate'", line)
     assert not (tmp_path / "run").exists()
 
 
