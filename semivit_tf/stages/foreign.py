@@ -16,7 +16,6 @@ import tensorflow as tf
 
 from semivit_tf.checksum import digest_of
 from semivit_tf.config.settings import InputError
-from semivit_tf.data.label_splits import LabelSplit
 from semivit_tf.evaluation.features import extract_features
 from semivit_tf.evaluation.foreign_images import (
     fewest_known,
@@ -241,6 +240,6 @@ def without_foreign(run, user):
         f"{user.name}: without {len(foreign)} foreign images, {len(left)} unlabelled "
         "ones are left"
     )
-    split = LabelSplit(split.labeled, left, split.validation)
+    split = dataclasses.replace(split, unlabeled=left)
     data = dataset_of(run.config, run.data.parts, split)
     return dataclasses.replace(run, data=data)
