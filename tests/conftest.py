@@ -11,8 +11,13 @@ import sys
 # What a shell starts in the background ignores Ctrl-C, and so do its children.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# XLA's own passes are what can go wrong here; LLVM's take a fifth of a test's time.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# XLA's own passes are what can go wrong here; LLVM's, and writing kernels through MLIR,
+# take half of a test's time.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
+    "--xla_cpu_parallel_codegen_split_count=1",
+)
 
 import pytest
 
@@ -69,8 +74,12 @@ def memory_given_back():
 
 
 def pytest_collection_finish():
-    """Spares the garbage collector the million objects that imports have made."""
+    """Spares the garbage collector the million objects that imports have made.
+
+    It searches rarely: to trace functions makes many objects that are no garbage yet.
+    """
     gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 # === What a run costs ===

@@ -5,7 +5,7 @@ import tensorflow as tf
 from semivit_tf.augment.central_view import central_view
 from semivit_tf.augment.image_header import MAX_PIXELS
 from semivit_tf.export.calibration import Calibration
-from semivit_tf.export.features import features_of
+from semivit_tf.export.features import features_and_logits
 from semivit_tf.export.loading import file_loader, load_all, load_readable
 
 
@@ -39,7 +39,6 @@ class ServedClassifier(tf.Module):
         features=False,
     ):
         super().__init__(name="served_classifier")
-        self._network = network
         self._state = [variable.value for variable in network.variables]
         self._image_shape = tuple(image_shape)
         self._names = tf.constant([name.encode() for name in class_names])
@@ -49,10 +48,17 @@ class ServedClassifier(tf.Module):
         self._tolerant = tolerate_bad_images
         self._calibration = calibration or Calibration()
         self._features = features
+        # All signatures call one function: a large network is traced and saved once. As
+        # attributes, the function and the network would be saved by themselves, too.
+        self._see = tf.function(
+            lambda images: features_and_logits(network, images),
+            input_signature=[tf.TensorSpec((None, *self._image_shape), tf.float32)],
+            autograph=False,
+        ).__call__
 
     def answers(self, images):
         """Returns what is served for images `[B, H, W, C]` in [0, 255]."""
-        logits = tf.cast(self._network(images, training=False), tf.float32)
+        _, logits = self._see(images)
         probabilities = self._calibration.probabilities(logits)
         top, classes = tf.math.top_k(probabilities, self._top_k)
         names = tf.gather(self._names, classes)
@@ -102,10 +108,11 @@ class ServedClassifier(tf.Module):
     def described(self, images):
         """Returns what drift is seen by, for images `[B, *, *, C]` in [0, 255]."""
         images = self.fitted(images)
-        answers = self.answers(images)
+        features, logits = self._see(images)
+        probabilities = self._calibration.probabilities(logits)
         return {
-            "features": features_of(self._network, images),
-            "confidence": tf.reduce_max(answers["probabilities"], axis=1),
+            "features": features,
+            "confidence": tf.reduce_max(probabilities, axis=1),
         }
 
     def neutral_where_bad(self, answers, valid):

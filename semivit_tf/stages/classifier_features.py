@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from semivit_tf.export.features import side_by_side
+from semivit_tf.export.features import features_and_logits
 
 
 def features_and_answers(network, batches, say=None):
@@ -17,11 +17,8 @@ def features_and_answers(network, batches, say=None):
 
     @tf.function(reduce_retracing=True)
     def look(images):
-        features = network.backbone(images, training=False)
-        scores = tf.cast(network.head(features), "float32")
-        if scores.shape.rank == 3:  # of two streams, whose sum answers
-            scores = tf.reduce_sum(scores, axis=1)
-        return side_by_side(features), tf.nn.softmax(scores)
+        features, logits = features_and_logits(network, images)
+        return features, tf.nn.softmax(logits)
 
     found, done = [], 0
     for images, _ in batches:

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from semivit_tf.export.drift_reference import DriftReference
-from semivit_tf.export.features import features_of
+from semivit_tf.export.features import features_and_logits
 
 FEWEST = 20  # images, here and among those that are compared
 _ENOUGH = 100
@@ -31,9 +31,9 @@ def reference_of(run, network, calibration):
 
     @tf.function(reduce_retracing=True)
     def see(images):
-        logits = tf.cast(network(images, training=False), tf.float32)
+        features, logits = features_and_logits(network, images)
         probabilities = calibration.probabilities(logits)
-        return features_of(network, images), tf.reduce_max(probabilities, axis=1)
+        return features, tf.reduce_max(probabilities, axis=1)
 
     batches = run.data.evaluated("test" if part == "test" else "train", indices)
     found = [see(images) for images, _ in batches]

@@ -1,5 +1,6 @@
 """The served model: same answers as Keras, with nothing but TensorFlow."""
 
+import collections
 import io
 import json
 import pathlib
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from tensorflow.core.protobuf import saved_model_pb2
 
 from semivit_tf.augment.decoding import decode
 from semivit_tf.export.saved_model import export_saved_model
@@ -66,6 +68,24 @@ def test_folder_is_laid_out_for_tf_serving(served):
     described = json.loads((path / "assets" / "preprocessing.json").read_text())
     assert described["image_shape"] == [16, 16, 3]
     assert described["weights"] == "teacher"
+
+
+def test_the_network_and_each_weight_are_saved_once(served):
+    """All signatures call one function; and the folder has no second copy."""
+    _, path, model, *_ = served
+    saved = tf.train.list_variables(str(path / "variables" / "variables"))
+    sizes = [np.prod(shape, dtype=int) for name, shape in saved if "VALUE" in name]
+    expected = [np.prod(v.shape, dtype=int) for v in model.teacher.variables]
+    assert sum(sizes) == sum(expected)
+    meta = saved_model_pb2.SavedModel.FromString(
+        (path / "saved_model.pb").read_bytes()
+    ).meta_graphs[0]
+    operations = collections.Counter(
+        node.op
+        for function in meta.graph_def.library.function
+        for node in function.node_def
+    )
+    assert operations["Softmax"] == 1 + 3  # of the only attention, and of answers
 
 
 def test_answers_without_keras_and_without_this_package(served):
