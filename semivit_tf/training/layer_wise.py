@@ -1,9 +1,27 @@
 """What optimizers share that treat each variable by its place in the network."""
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from semivit_tf.training.clipping import clip_global_norm, clip_norm
+
+
+class Once:
+    """Makes each value when it is first asked for, and keeps it."""
+
+    def __init__(self):
+        self._made = {}
+
+    def __call__(self, key, make):
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
+
+def each_time(key, make):
+    """Makes a value, whatever was made before."""
+    return make()
 
 
 class LayerWise:
@@ -39,6 +57,7 @@ class LayerWise:
         self.scales = scales
         self.decayed = decayed
         self.starts = starts
+        self._once = each_time
 
     def build(self, variables):
         super().build(variables)
@@ -58,26 +77,45 @@ class LayerWise:
             return self._learning_rate(self.iterations)
         return super()._get_current_learning_rate()
 
+    def _distributed_tf_update_step(self, *args):
+        """Updates all variables; what they share is computed for the first of them."""
+        self._once = Once()
+        try:
+            super()._distributed_tf_update_step(*args)
+        finally:
+            self._once = each_time  # tensors of a graph mean nothing outside
+
     def _entry(self, entries, variable, default):
         if entries is None:
             return default
         return entries[self._get_variable_index(variable)]
 
-    def _with_scale(self, gradient, variable):
-        """Returns a gradient and the factor on the rate; both 0 before the start."""
+    def _with_rate(self, gradient, variable, learning_rate):
+        """Returns a gradient and its learning rate; both are 0 before the start."""
         scale = self._entry(self.scales, variable, 1.0)
         start = self._entry(self.starts, variable, 0)
+
+        def learns():
+            return ops.cast(self.iterations >= start, variable.dtype)
+
+        def rate():
+            scaled = learning_rate * scale
+            if start:
+                scaled *= self._once(("learns", start, variable.dtype), learns)
+            return tf.cast(scaled, variable.dtype)
+
         if start:
-            learns = ops.cast(self.iterations >= start, variable.dtype)
-            gradient, scale = gradient * learns, scale * learns
-        return gradient, scale
+            gradient *= self._once(("learns", start, variable.dtype), learns)
+        return gradient, self._once(("rate", scale, start, variable.dtype), rate)
 
     def _decay(self, variable):
         """Returns a variable's weight decay at this update, or None."""
         if not self.weight_decay or not self._entry(self.decayed, variable, True):
             return None
         decay = self.weight_decay
-        return decay(self.iterations) if callable(decay) else decay
+        if not callable(decay):
+            return decay
+        return self._once("decay", lambda: decay(self.iterations))
 
     def _apply_weight_decay(self, variables):
         """Does nothing: the decay is in `update_step`, where the scale is known."""

@@ -58,35 +58,42 @@ class LayerWiseAdamW(LayerWise, keras.optimizers.AdamW):
         super().__init__(learning_rate, weight_decay, **kwargs)
 
     def update_step(self, gradient, variable, learning_rate):
-        gradient, scale = self._with_scale(gradient, variable)
+        gradient, rate = self._with_rate(gradient, variable, learning_rate)
         decay = self._decay(variable)
         if decay is not None:
-            rate = ops.cast(learning_rate * scale, variable.dtype)
             self.assign_sub(variable, variable * (decay * rate))
         if self.amsgrad or isinstance(gradient, tf.IndexedSlices):
-            super().update_step(gradient, variable, learning_rate * scale)
+            super().update_step(gradient, variable, rate)
         else:
-            self._fused_update(gradient, variable, learning_rate * scale)
+            self._fused_update(gradient, variable, rate)
 
-    def _fused_update(self, gradient, variable, learning_rate):
-        def cast(value):
-            return tf.cast(value, variable.dtype)
-
+    def _fused_update(self, gradient, variable, rate):
         index = self._get_variable_index(variable)
         start = self._entry(self.starts, variable, 0)
-        step = cast(ops.maximum(self.iterations + 1 - start, 1))
+        constants = self._once(
+            ("constants", start, variable.dtype),
+            lambda: self._constants(start, variable.dtype),
+        )
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].value.handle,
             v=self._velocities[index].value.handle,
-            beta1_power=cast(self.beta_1) ** step,
-            beta2_power=cast(self.beta_2) ** step,
-            lr=cast(learning_rate),
-            beta1=cast(self.beta_1),
-            beta2=cast(self.beta_2),
-            epsilon=cast(self.epsilon),
-            grad=cast(gradient),
+            lr=rate,
+            grad=tf.cast(gradient, variable.dtype),
+            **constants,
         )
+
+    def _constants(self, start, dtype):
+        """Returns what is the same for all variables that learn from an update on."""
+        beta_1, beta_2 = tf.cast(self.beta_1, dtype), tf.cast(self.beta_2, dtype)
+        step = tf.cast(ops.maximum(self.iterations + 1 - start, 1), dtype)
+        return {
+            "beta1_power": beta_1**step,
+            "beta2_power": beta_2**step,
+            "beta1": beta_1,
+            "beta2": beta_2,
+            "epsilon": tf.cast(self.epsilon, dtype),
+        }
 
 
 def layer_scales(model, layer_decay):

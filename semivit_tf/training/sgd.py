@@ -46,11 +46,11 @@ class LayerWiseSGD(LayerWise, keras.optimizers.SGD):
         decay = self._decay(variable)
         if decay is not None:
             gradient += cast(decay) * variable
-        gradient, scale = self._with_scale(gradient, variable)
+        gradient, rate = self._with_rate(gradient, variable, learning_rate)
         tf.raw_ops.ResourceApplyMomentum(
             var=variable.handle,
             accum=self.momentums[self._get_variable_index(variable)].value.handle,
-            lr=cast(learning_rate * scale),
+            lr=rate,
             grad=gradient,
             momentum=cast(self.momentum),
             use_nesterov=self.nesterov,
