@@ -5,6 +5,7 @@ import tensorflow as tf
 from semivit_tf.data.image_faults import has_color_table
 from semivit_tf.data.pipelines import untuned
 from semivit_tf.data.read_image import read_image
+from semivit_tf.one_line import one_line
 
 _BATCHES_AHEAD = 2
 
@@ -59,6 +60,18 @@ def why_unreadable(path, max_pixels):
     """
     _, _, reason = read_image(tf.io.read_file, path, max_pixels)
     return reason or "cannot be read"
+
+
+def describe_unreadable(count, first):
+    """Returns in one line which images were left out.
+
+    Args:
+        count: Integer. How many there are.
+        first: List of dicts of `path` and `reason`, of the first of them.
+    """
+    named = [f"{one_line(image['path'])} ({image['reason']})" for image in first]
+    more = f" and {count - len(named)} more" if count > len(named) else ""
+    return f"{count} of them cannot be read: {', '.join(named)}{more}"
 
 
 def _refuse_color_table(contents):

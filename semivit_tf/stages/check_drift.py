@@ -11,7 +11,11 @@ import numpy as np
 
 from semivit_tf.config.settings import InputError
 from semivit_tf.data.image_list import list_files
-from semivit_tf.data.readable_images import readable_images, why_unreadable
+from semivit_tf.data.readable_images import (
+    describe_unreadable,
+    readable_images,
+    why_unreadable,
+)
 from semivit_tf.evaluation.drift import compare_samples, strangest
 from semivit_tf.export.drift_reference import rounded
 from semivit_tf.one_line import one_line
@@ -185,11 +189,6 @@ def describe(content):
             + ", ".join(one_line(one["path"]) for one in content["strangest"])
         )
     if content["unreadable"]:
-        named = [
-            f"{one_line(one['path'])} ({one['reason']})"
-            for one in content["first_unreadable"]
-        ]
-        more = content["unreadable"] - len(named)
-        rest = f" and {more} more" if more else ""
-        text += f"\n{content['unreadable']} cannot be read: {', '.join(named)}{rest}"
+        unreadable = content["unreadable"], content["first_unreadable"]
+        text += f"\n{describe_unreadable(*unreadable)}"
     return text

@@ -11,9 +11,12 @@ import numpy as np
 
 from semivit_tf.config.settings import InputError
 from semivit_tf.data.image_list import list_files
-from semivit_tf.data.readable_images import readable_images, why_unreadable
+from semivit_tf.data.readable_images import (
+    describe_unreadable,
+    readable_images,
+    why_unreadable,
+)
 from semivit_tf.export.exported_model import ExportedModel
-from semivit_tf.one_line import one_line
 from semivit_tf.stages.answer_shards import AnswerShards
 from semivit_tf.stages.answer_tables import columns_of, table_format
 from semivit_tf.stages.failures import input_errors
@@ -201,13 +204,7 @@ def describe(found, file):
     if found["abstained"]:
         lines[0] += f", {found['abstained']} of them abstained from"
     if found["unreadable"]:
-        named = [
-            f"{one_line(image['path'])} ({image['reason']})"
-            for image in found["first_unreadable"]
-        ]
-        more = found["unreadable"] - len(named)
-        rest = f" and {more} more" if more else ""
         lines.append(
-            f"{found['unreadable']} of them cannot be read: {', '.join(named)}{rest}"
+            describe_unreadable(found["unreadable"], found["first_unreadable"])
         )
     return "\n".join(lines)

@@ -82,7 +82,7 @@ def test_images_like_the_others_raise_no_alarm(exported, folders, capsys):
     assert found["reference"] == {"part": "test", "images": 359}
     text = capsys.readouterr().out
     assert "120 of 121 images are like the 359 test images of the model" in text
-    assert "1 cannot be read: bad.png (not an image: text)" in text
+    assert "1 of them cannot be read: bad.png (not an image: text)" in text
     assert check(*asked) == 0
     assert found == json.loads((exported / "drift" / "alike.drift.json").read_text())
 
@@ -101,7 +101,7 @@ def test_inverted_images_are_unlike_by_the_model_alone(
     assert len(set(paths)) == 8 and set(paths) <= set(os.listdir(folders["inverted"]))
     verdict, bad, file = capsys.readouterr().out.strip().splitlines()[-3:]
     assert "60 of 61 images are unlike the 359 test images" in verdict
-    assert bad.startswith("1 cannot be read") and file == "inverted.drift.json"
+    assert bad.startswith("1 of them cannot be read") and file == "inverted.drift.json"
 
 
 def test_some_of_many_are_drawn(exported, folders):
