@@ -8,8 +8,8 @@ PYTEST := $(BIN)/python -m pytest -n 2 --durations=5 --dist loadfile
 # Rooms whose tests have processes apart from those of all others.
 APART := tests/methods/ tests/stages/ tests/training/ tests/__pycache__/
 
-# Tests of all that is in one table, which are many for one process.
-TABLES := tests/test_conformance.py tests/test_method_conformance.py
+# Tests of all that is in one table, which are too many for one process.
+TABLES := $(addprefix tests/test_,conformance.py method_conformance.py method_modes.py)
 
 .PHONY: quickstart test lint results docs clean
 
@@ -20,7 +20,7 @@ test: .venv/tested lint
 	$(PYTEST) tests/methods/
 	$(PYTEST) tests/stages/
 	$(PYTEST) tests/training/
-	$(PYTEST) --dist loadgroup $(TABLES)
+	for table in $(TABLES); do $(PYTEST) --dist loadgroup $$table || exit 1; done
 	$(PYTEST) $(filter-out $(TABLES),$(wildcard tests/test_*.py))
 	$(PYTEST) $(filter-out $(APART),$(wildcard tests/*/))
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from semivit_tf.backbones.adapted_network import AdaptedNetwork
 from semivit_tf.backbones.keras_applications import ApplicationScaling
@@ -47,6 +48,7 @@ from semivit_tf.methods.averaged_classifier import AveragedClassifier
 from semivit_tf.methods.classifier import Classifier
 from semivit_tf.methods.denoiser import Denoiser
 from semivit_tf.methods.dino import DINO
+from semivit_tf.methods.ema_teacher import EMATeacher
 from semivit_tf.methods.fixmatch import FixMatch
 from semivit_tf.methods.flexmatch import FlexMatch
 from semivit_tf.methods.freematch import FreeMatch
@@ -111,6 +113,26 @@ def name(row):
 
 def noise(*shape):
     return np.random.default_rng(0).normal(size=shape).astype("float32")
+
+
+def fit(model, row, steps=1):
+    """Takes steps with the batch of the row; returns the logs.
+
+    The teacher moves far enough to show if it moved twice.
+    """
+    data = tf.data.Dataset.from_tensors(row.batch).repeat(steps)
+    callbacks = [EMATeacher(0.9)] if hasattr(model, "teacher") else []
+    return model.fit(data, verbose=0, shuffle=False, callbacks=callbacks).history
+
+
+def arrays(variables):
+    return [variable.numpy() for variable in variables]
+
+
+def assert_learned(logs, before, after):
+    assert logs and all(np.isfinite(values).all() for values in logs.values())
+    pairs = zip(before, after, strict=True)
+    assert max(np.abs(one - other).max() for one, other in pairs) > 1e-4
 
 
 IMAGES = np.random.default_rng(0).uniform(0, 255, (4, 8, 8, 1)).astype("float32")

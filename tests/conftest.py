@@ -1,6 +1,5 @@
 """Two logical devices for all tests; memory given back; what a run of tests costs."""
 
-import ctypes
 import functools
 import gc
 import os
@@ -20,6 +19,8 @@ os.environ.setdefault(
 )
 
 import pytest
+
+from tests.memory import give_back
 
 MOST_GIGABYTES = 3.0  # of a process that runs tests
 
@@ -63,14 +64,9 @@ def mirrored():
 
 @pytest.fixture(autouse=True, scope="module")
 def memory_given_back():
-    """Drops the models and functions of a file, which hold each other in cycles."""
+    """Drops what the tests of a file have made."""
     yield
-    import keras
-
-    keras.backend.clear_session()
-    gc.collect()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).malloc_trim(0)  # else freed memory stays with the process
+    give_back()
 
 
 def pytest_collection_finish():
@@ -79,7 +75,7 @@ def pytest_collection_finish():
     It searches rarely: to trace functions makes many objects that are no garbage yet.
     """
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(50_000, 10, 10)
 
 
 # === What a run costs ===

@@ -1,4 +1,4 @@
-"""What every method of the table does in training: modes, replicas, parts, stops.
+"""What every method of the table does in training: replicas, parts, stops.
 
 To compile a training step takes seconds, so what is compared shares what is trained:
 all tests of a row come one after the other, on the same worker.
@@ -9,11 +9,10 @@ import types
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from semivit_tf.methods.ema_teacher import EMATeacher
 from semivit_tf.training.checkpoints import Checkpoints, Position
-from tests.conformance import METHODS, name
+from tests.conformance import METHODS, arrays, assert_learned, fit, name
+from tests.memory import give_back
 
 
 @pytest.fixture(
@@ -24,17 +23,9 @@ from tests.conformance import METHODS, name
     ],
 )
 def row(request):
-    return request.param
-
-
-def fit(model, row, steps=1):
-    """Takes steps with the batch of the row; returns the logs.
-
-    The teacher moves far enough to show if it moved twice.
-    """
-    data = tf.data.Dataset.from_tensors(row.batch).repeat(steps)
-    callbacks = [EMATeacher(0.9)] if hasattr(model, "teacher") else []
-    return model.fit(data, verbose=0, shuffle=False, callbacks=callbacks).history
+    """Gives back, after the last test of a row, what its steps have compiled."""
+    yield request.param
+    give_back()
 
 
 def compiled(row, **options):
@@ -44,10 +35,6 @@ def compiled(row, **options):
     optimizer = keras.optimizers.SGD(0.01, momentum=0.9)
     model.compile(optimizer, jit_compile=False, **options)
     return model
-
-
-def arrays(variables):
-    return [variable.numpy() for variable in variables]
 
 
 def state(model):
@@ -83,33 +70,9 @@ def assert_same(found, expected):
         np.testing.assert_array_equal(one, other)
 
 
-def assert_learned(logs, before, after):
-    assert logs and all(np.isfinite(values).all() for values in logs.values())
-    pairs = zip(before, after, strict=True)
-    assert max(np.abs(one - other).max() for one, other in pairs) > 1e-4
-
-
 def test_training_steps_run_as_tensorflow_compiles_them(whole):
     after = arrays(whole.model.trainable_variables)
     assert_learned(whole.logs, whole.before, after)
-
-
-@pytest.mark.parametrize(
-    ("precision", "jit_compile"),
-    [("float32", True), ("mixed_bfloat16", False), ("mixed_bfloat16", True)],
-)
-def test_training_steps_run_in_every_other_mode(row, precision, jit_compile):
-    keras.config.set_dtype_policy(precision)
-    try:
-        model = row.build()
-        model.compile(keras.optimizers.AdamW(1e-3), jit_compile=jit_compile)
-        before = arrays(model.trainable_variables)
-        logs = fit(model, row, steps=2)
-    finally:
-        keras.config.set_dtype_policy("float32")
-    # Keras only warns when a model goes on without XLA.
-    assert model.jit_compile is jit_compile
-    assert_learned(logs, before, arrays(model.trainable_variables))
 
 
 def test_replicas_hold_the_same_weights(row, mirrored):
