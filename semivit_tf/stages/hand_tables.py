@@ -87,14 +87,21 @@ class HandTable:
                 add(row)
 
     def _contacts(self, rows, texts):
-        indices = [row["index"] for row in rows]
-        images = Shown(self._run, None).training(indices) if rows else {}
-        return [
-            {
-                "rank": row["rank"],
-                "path": row["path"],
-                "text": text,
-                "image": picture(images[row["index"]], f"{row['rank']}: {text}"),
-            }
-            for row, text in zip(rows, texts, strict=False)
-        ]
+        """Returns what a contact sheet has of each row, the image where it may."""
+        images = {}
+        if rows and self._run.config.run.report_images:
+            images = Shown(self._run, None).training([row["index"] for row in rows])
+        contacts = []
+        for row, text in zip(rows, texts, strict=False):
+            image = images.get(row["index"])
+            if image is not None:
+                image = picture(image, f"{row['rank']}: {text}")
+            contacts.append(
+                {
+                    "rank": row["rank"],
+                    "path": row["path"],
+                    "text": text,
+                    "image": image,
+                }
+            )
+        return contacts

@@ -98,7 +98,7 @@ def test_images_without_labels_are_asked_for(asked):
 def test_answers_are_labelled_images_of_the_next_run(photos, asked, tmp_path, capsys):
     table = tmp_path / "answers.csv"
     paths = filled_in(asked, table)
-    flags = (f"--labels={table}", "--label_next_count=5")
+    flags = (f"--labels={table}", "--label_next_count=5", "--report_images=0")
     assert ask(photos, tmp_path / "two", *flags) == 0
     text = capsys.readouterr().out
     assert "folder: 8 labelled, 2 unlabelled, 0 validation" in text
@@ -106,6 +106,10 @@ def test_answers_are_labelled_images_of_the_next_run(photos, asked, tmp_path, ca
     assert f"--labels={table},{tmp_path}/two/label_next.csv" in text
     left = {row["path"] for row in rows_of(tmp_path / "two")}
     assert len(left) == 2 and not left & paths
+    page = Page((tmp_path / "two" / "label_next.html").read_text(encoding="utf-8"))
+    assert not page.all("img")
+    listed = " ".join(one["text"] for one in page.all("li"))
+    assert all(name in listed for name in left)
     with open(tmp_path / "two" / "split.csv") as file:
         split = LabelSplit.read_csv(file)
     assert len(split.labeled) == 8 and len(split.hand_labels) == 4
