@@ -28,11 +28,11 @@ def write(folder, images):
 
 
 @pytest.fixture(scope="module")
-def exported(finetuned_once, tmp_path_factory):
-    """The folder of a run that has exported a network of digits."""
+def exported(tmp_path_factory):
+    """The folder of a run of two replicas that has exported a network of digits."""
     folder = tmp_path_factory.mktemp("runs") / "été 'exported'"
-    shutil.copytree(finetuned_once, folder)
-    assert run(f"--workdir={folder}", "--stages=finetune,export") == 0
+    flags = ("--stages=finetune,export", "--strategy=mirrored")
+    assert run(f"--workdir={folder}", *flags) == 0
     return folder
 
 
