@@ -116,10 +116,10 @@ class RunFolder:
         self._check_writable()
 
     def _check_same(self, file, config):
+        flags = self._described()["flags"]
         try:
-            flags = json.loads(file.read_text(encoding="utf-8"))["flags"]
             before = Config.from_flags(flags).flags(identity_only=True)
-        except (KeyError, TypeError, ValueError) as error:
+        except (TypeError, ValueError) as error:
             raise InputError(f"{file} cannot be understood: {error}") from error
         now = config.flags(identity_only=True)
         differing = [
@@ -182,8 +182,21 @@ class RunFolder:
             self.write_json("config.json", {**described, "derived": kept})
 
     def _described(self):
+        """Returns what `config.json` says, or nothing; refuses what no run writes."""
         file = self.path / "config.json"
-        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        if not file.exists():
+            return {}
+        try:
+            found = json.loads(file.read_text(encoding="utf-8"))
+            parts = [found["flags"], *found.get("derived", {}).values()]
+        except (
+            *(AttributeError, KeyError, TypeError),  # of other JSON
+            *(RecursionError, ValueError),  # of what is no JSON
+        ) as error:
+            raise InputError(f"{file} cannot be understood: {error}") from error
+        if not all(isinstance(part, dict) for part in parts):
+            raise InputError(f"{file} cannot be understood: flags should have names")
+        return found
 
     def keep_split(self, split):
         """Writes `split.csv`, unless it is there already."""

@@ -50,6 +50,20 @@ def test_one_of_several_that_open_a_new_folder_at_once_holds_it(tmp_path):
         assert contend(folder, config) == [line] * (CONTENDERS - 1)
 
 
+OTHER_JSON = ["", "{}", "[]", "3", "[" * 100_000]
+OTHER_JSON += ['{"flags": []}', '{"flags": {"seed": []}}', '{"flags": {"sead": 1}}']
+OTHER_JSON += ['{"flags": {}, "derived": [1]}', '{"flags": {}, "derived": {"a": 1}}']
+
+
+@pytest.mark.parametrize("text", OTHER_JSON, ids=lambda text: text[:30] or "empty")
+def test_settings_of_another_shape_are_refused(tmp_path, text):
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    (folder.path / "config.json").write_text(text)
+    with pytest.raises(InputError, match=r"config\.json cannot be understood"):
+        folder.check(parse(["main.py", *TINY]))
+
+
 def test_a_folder_that_another_run_has_taken_meanwhile_is_refused(tmp_path):
     first, second = (parse(["main.py", *TINY, f"--seed={seed}"]) for seed in (0, 1))
     folder = RunFolder(tmp_path / "run")
