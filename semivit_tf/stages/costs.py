@@ -10,6 +10,8 @@ import resource
 import sys
 import time
 
+from semivit_tf.stages.json_lines import json_lines
+
 FILE = "costs.jsonl"
 
 
@@ -37,24 +39,15 @@ def _note(run, name, seconds):
         file.write(json.dumps(line) + "\n")
 
 
-def costs(folder):
-    """Returns what each stage took: a list of dicts of `stage`, `seconds`, `bytes`.
-
-    Lines that a full disk has cut off are passed over.
-
-    Args:
-        folder: Path of the run.
-    """
-    if not (folder / FILE).exists():
-        return []
+def costs(run):
+    """Returns what each stage took: a list of dicts of `stage`, `seconds`, `bytes`."""
     found = {}
-    for text in (folder / FILE).read_text("utf-8", errors="replace").splitlines():
-        try:
-            line = json.loads(text)
-            seconds, largest = float(line["seconds"]), int(line["bytes"])
-            one = found.setdefault(str(line["stage"]), {"seconds": 0.0, "bytes": 0})
-        except (KeyError, RecursionError, TypeError, ValueError):
-            continue
+    for name, seconds, largest in json_lines(run, run.folder.path / FILE, _read):
+        one = found.setdefault(name, {"seconds": 0.0, "bytes": 0})
         one["seconds"] += seconds
         one["bytes"] = max(one["bytes"], largest)
     return [{"stage": name, **one} for name, one in found.items()]
+
+
+def _read(line):
+    return str(line["stage"]), float(line["seconds"]), int(line["bytes"])

@@ -20,6 +20,7 @@ from semivit_tf.report.pictures import drawn
 from semivit_tf.report.reliability import reliability
 from semivit_tf.stages.costs import costs
 from semivit_tf.stages.gains import comparisons, sentences
+from semivit_tf.stages.json_lines import json_lines
 
 _MOODS = {HELPED: "good", HURT: "bad", UNCLEAR: "even"}
 _TOLD = ("workdir",)  # flags that the command and the page tell of anyway
@@ -202,21 +203,14 @@ def learned(run):
 
 
 def lines_of(run, file):
-    """Returns the lines of `metrics.jsonl` as dicts; says which are damaged."""
-    if not file.exists():
-        return []
-    found, damaged = [], 0
-    for text in file.read_text("utf-8", errors="replace").splitlines():
-        try:
-            line = json.loads(text)
-            whole = isinstance(line, dict) and isinstance(line["epoch"], int)
-        except (KeyError, RecursionError, ValueError):
-            whole = False
-        damaged += not whole
-        found += [line] if whole else []
-    if damaged:
-        run.say(f"{file}: {damaged} damaged lines are left out of the report")
-    return found
+    """Returns the lines of `metrics.jsonl` as dicts."""
+
+    def read(line):
+        if not isinstance(line["epoch"], int):
+            raise TypeError
+        return line
+
+    return json_lines(run, file, read)
 
 
 def _summary(folder):
@@ -262,7 +256,7 @@ def about_run(run):
         "derived": described.get("derived", {}),
         "versions": described.get("versions", {}),
         "processors": described.get("processors"),
-        "costs": costs(run.folder.path),
+        "costs": costs(run),
         "package": _version(),
     }
 
