@@ -70,12 +70,8 @@ def memory_given_back():
 
 
 def pytest_collection_finish():
-    """Spares the garbage collector the million objects that imports have made.
-
-    It searches rarely: to trace functions makes many objects that are no garbage yet.
-    """
+    """Spares the garbage collector the million objects that imports have made."""
     gc.freeze()
-    gc.set_threshold(50_000, 10, 10)
 
 
 # === What a run costs ===
