@@ -116,10 +116,10 @@ class RunFolder:
         self._check_writable()
 
     def _check_same(self, file, config):
-        flags = self._described()["flags"]
+        described = self._described()
         try:
-            before = Config.from_flags(flags).flags(identity_only=True)
-        except (TypeError, ValueError) as error:
+            before = Config.from_flags(described["flags"]).flags(identity_only=True)
+        except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{file} cannot be understood: {error}") from error
         now = config.flags(identity_only=True)
         differing = [
@@ -188,9 +188,9 @@ class RunFolder:
             return {}
         try:
             found = json.loads(file.read_text(encoding="utf-8"))
-            parts = [found["flags"], *found.get("derived", {}).values()]
+            parts = [found.get("flags", {}), *found.get("derived", {}).values()]
         except (
-            *(AttributeError, KeyError, TypeError),  # of other JSON
+            *(AttributeError, TypeError),  # of other JSON
             *(RecursionError, ValueError),  # of what is no JSON
         ) as error:
             raise InputError(f"{file} cannot be understood: {error}") from error
