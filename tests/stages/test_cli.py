@@ -127,23 +127,9 @@ def test_another_config_in_a_used_folder_is_refused(finished, capsys):
     assert "validation" not in line
 
 
-def test_stages_one_by_one_equal_all_at_once(finished, tmp_path):
-    for stages in ("pretrain", "finetune", "semi_finetune,evaluate"):
-        assert (
-            run(
-                f"--workdir={tmp_path}",
-                "--validation_per_class=1",
-                f"--stages={stages}",
-            )
-            == 0
-        )
-    assert not (tmp_path / "export").exists()
-    for weights in ("student", "teacher"):
-        name = f"semi_finetune/weights/{weights}.safetensors"
-        assert (tmp_path / name).read_bytes() == (finished / name).read_bytes()
-
-
-def test_a_stopped_run_continues_from_its_checkpoint(finished, tmp_path, monkeypatch):
+def test_stages_one_by_one_and_stopped_end_like_all_at_once(
+    finished, tmp_path, monkeypatch
+):
     """Interrupted after the first epoch of the last stage, as by Ctrl-C."""
     from semivit_tf.training.metrics_log import MetricsLog
 
@@ -159,12 +145,19 @@ def test_a_stopped_run_continues_from_its_checkpoint(finished, tmp_path, monkeyp
         "--validation_per_class=1",
         "--checkpoint_seconds=0",
     )
+    last = "--stages=semi_finetune,evaluate"
+    assert run(*flags, "--stages=pretrain") == run(*flags, "--stages=finetune") == 0
     with monkeypatch.context() as patched:
         patched.setattr(MetricsLog, "on_epoch_end", stop)
-        assert run(*flags) == 130
+        assert run(*flags, last) == 130
     assert not (tmp_path / "semi_finetune" / "DONE").exists()
-    assert run(*flags) == 0
-    for name in ("semi_finetune/weights/teacher.safetensors", "evaluation.json"):
+    assert run(*flags, last) == 0
+    assert not (tmp_path / "export").exists()
+    for name in (
+        "semi_finetune/weights/student.safetensors",
+        "semi_finetune/weights/teacher.safetensors",
+        "evaluation.json",
+    ):
         assert (tmp_path / name).read_bytes() == (finished / name).read_bytes()
     for name in ("semi_finetune/metrics.jsonl", "finetune/metrics.jsonl"):
         lines, expected = (
@@ -347,14 +340,13 @@ def test_a_broken_evaluation_is_named(finetuned, capsys):
     assert (finetuned / "evaluation.json").read_bytes() == whole
 
 
-def test_pretraining_that_has_begun_is_not_passed_over(tmp_path, capsys):
-    assert run(f"--workdir={tmp_path}", "--stages=pretrain") == 0
-    (tmp_path / "pretrain" / "DONE").unlink()
+def test_pretraining_that_has_begun_is_not_passed_over(pretrained, capsys):
+    (pretrained / "pretrain" / "DONE").unlink()
     capsys.readouterr()
     for stage in ("probe", "finetune"):
-        line = error(capsys, f"--workdir={tmp_path}", f"--stages={stage}")
+        line = error(capsys, f"--workdir={pretrained}", f"--stages={stage}")
         assert "pretrain has begun" in line and "is not finished" in line
-    assert not (tmp_path / "finetune").exists()
+    assert not (pretrained / "finetune").exists()
 
 
 def test_broken_weights_are_named(finetuned, capsys):

@@ -52,7 +52,9 @@ def test_the_probe_is_cross_validated_too(folder, capsys):
 
 
 def test_folds_change_nothing_of_the_stage_itself(folder, tmp_path):
-    assert run(f"--workdir={tmp_path}", STAGES) == 0
+    assert run(f"--workdir={tmp_path}", "--stages=check") == 0
+    shutil.copytree(folder / "pretrain", tmp_path / "pretrain")
+    assert run(f"--workdir={tmp_path}", "--stages=finetune") == 0
     with_folds, without = (
         load_file(path / "finetune" / "weights" / "student.safetensors")
         for path in (folder, tmp_path)

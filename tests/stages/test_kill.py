@@ -75,9 +75,9 @@ def assert_says_that_it_continues(code, errors):
     assert errors.splitlines()[-1].endswith("the same command continues")
 
 
-# A full disk is met in the first stage: what comes after the second would tell no more.
-FIRST_STAGES = "--stages=pretrain,finetune"
-OF_FIRST_STAGES = [name for name in KEPT if name.startswith(("pretrain/", "finetune/"))]
+# A full disk is met in the first stage: what comes after it would tell no more.
+FIRST_STAGE = "--stages=pretrain"
+OF_FIRST_STAGE = [name for name in KEPT if name.startswith("pretrain/")]
 
 
 def test_a_killed_and_a_stopped_run_end_like_the_uninterrupted_one(
@@ -105,13 +105,13 @@ def test_a_killed_and_a_stopped_run_end_like_the_uninterrupted_one(
 
 def test_a_full_disk_keeps_the_checkpoint_there_is(whole, begin, tmp_path):
     """Files may grow to 4 kB only: that is less than a checkpoint."""
-    process = begin(tmp_path, FIRST_STAGES)
+    process = begin(tmp_path, FIRST_STAGE)
     wait_for(tmp_path, process, "pretrain/checkpoints/step-*")
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=300)
     before = sorted((tmp_path / "pretrain" / "checkpoints").glob("step-*"))[-1]
     limited = ["bash", "-c", 'ulimit -f 4; exec "$@"', "limited"]
-    command = [*limited, sys.executable, str(ROOT / "main.py"), *FLAGS, FIRST_STAGES]
+    command = [*limited, sys.executable, str(ROOT / "main.py"), *FLAGS, FIRST_STAGE]
     result = subprocess.run(
         [*command, f"--workdir={tmp_path}"], capture_output=True, text=True
     )
@@ -119,8 +119,8 @@ def test_a_full_disk_keeps_the_checkpoint_there_is(whole, begin, tmp_path):
     assert "File too large" in result.stderr.splitlines()[-1]
     assert before.exists()
     assert json.loads((tmp_path / "config.json").read_text())
-    again = begin(tmp_path, FIRST_STAGES)
-    assert_ends_like(whole, tmp_path, again, names=OF_FIRST_STAGES)
+    again = begin(tmp_path, FIRST_STAGE)
+    assert_ends_like(whole, tmp_path, again, names=OF_FIRST_STAGE)
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def test_a_disk_that_others_fill_stops_a_run_that_goes_on_when_it_is_free(
     whole, begin, small_disk
 ):
     folder, ballast = small_disk / "run", small_disk / "ballast"
-    process = begin(folder, FIRST_STAGES)
+    process = begin(folder, FIRST_STAGE)
     wait_for(folder, process, "pretrain/checkpoints/step-*")
     while process.poll() is None:  # a checkpoint may have been dropped meanwhile
         fill(ballast)
@@ -155,5 +155,5 @@ def test_a_disk_that_others_fill_stops_a_run_that_goes_on_when_it_is_free(
     _, errors = process.communicate()
     assert_says_that_it_continues(process.returncode, errors)
     ballast.unlink()
-    again = begin(folder, FIRST_STAGES)
-    assert_ends_like(whole, folder, again, names=OF_FIRST_STAGES)
+    again = begin(folder, FIRST_STAGE)
+    assert_ends_like(whole, folder, again, names=OF_FIRST_STAGE)

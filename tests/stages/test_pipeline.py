@@ -135,11 +135,12 @@ def test_stage_three_from_a_file_is_evaluated_against_it(finetuned, tmp_path, ca
     assert content["teacher_against_init_from"] is None
 
 
-def test_stage_three_does_not_start_from_the_file_of_pre_training(tmp_path, capsys):
+def test_stage_three_does_not_start_from_the_file_of_pre_training(
+    pretrained, tmp_path, capsys
+):
     """The encoder of `--init_from` went into stage 1; it is no classifier."""
-    assert run(f"--workdir={tmp_path}", "--stages=pretrain") == 0
     capsys.readouterr()
-    encoder = tmp_path / "pretrain" / "weights" / "encoder.safetensors"
+    encoder = pretrained / "pretrain" / "weights" / "encoder.safetensors"
     flags = [f"--workdir={tmp_path / 'next'}", f"--init_from={encoder}"]
     line = error(capsys, *flags, "--stages=pretrain,semi_finetune")
     assert "--stages=semi_finetune needs the stage finetune, asked for or" in line

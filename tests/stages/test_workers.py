@@ -23,6 +23,7 @@ FLAGS = [
     "--finetune_drop_path=0",
     "--finetune_epochs=6",
 ]
+UNWATCHED = "--validation_per_class=0"
 
 
 def free_ports(count):
@@ -111,6 +112,7 @@ def test_two_workers_go_through_all_stages_as_two_replicas_do(
 def test_two_workers_distil_as_one_device_does(start_both, tmp_path):
     """Crops follow from the image alone."""
     flags = (*DINO, *ONE_STEP, "--pretrain_dino_drop_path=0", "--stages=pretrain")
+    flags += (UNWATCHED,)
     both = start_both(tmp_path / "two", *flags)
     assert main(["main.py", *FLAGS, *flags, f"--workdir={tmp_path / 'one'}"]) == 0
     end_both(both)
@@ -120,7 +122,7 @@ def test_two_workers_distil_as_one_device_does(start_both, tmp_path):
 def test_workers_end_and_stop_together_and_continue(start_both, tmp_path):
     """One of them is killed, and one is asked to stop: the chief, and the other."""
     flags = ("--stages=finetune", "--finetune_epochs=240", "--checkpoint_steps=5")
-    flags += ("--finetune_minimum_learning_rate=0",)
+    flags += ("--finetune_minimum_learning_rate=0", UNWATCHED)
 
     def start_and_wait(known):
         """Starts both; returns them once they have a checkpoint that is new."""
