@@ -104,7 +104,7 @@ def measure(folder, networks, seconds):
 def _row(taken):
     """Returns the cells of a row: milliseconds, and ratios to the least."""
     least = taken[LEAST]
-    cells = [f"{1000 * statistics.median(least):.3g}"]
+    cells = [f"{float(f'{1000 * statistics.median(least):.3g}'):,g}"]
     for name in list(TITLES)[1:]:
         ratios = [one / other for one, other in zip(taken[name], least, strict=True)]
         cells.append(f"x {statistics.median(ratios):.2f}")
