@@ -308,13 +308,25 @@ def main(
         machines.pop(processor_name(), None)
         machine = {"seconds": seconds, "rounds": found, "versions": used}
         result = {
-            "command": f"python {path.relative_to(ROOT)} --torch_python=PATH",
+            "command": command_of(path, ways, arguments),
             "operations": ask(path, sys.executable, "--operations"),
             "machines": {processor_name(): machine, **machines},
         }
         result_file.parent.mkdir(parents=True, exist_ok=True)
         result_file.write_text(json.dumps(result, indent=2) + "\n")
     print(table(json.loads(result_file.read_text())))
+
+
+def command_of(path, ways, arguments):
+    """Returns the command that measures the same again."""
+    words = ["python", str(path.relative_to(ROOT))]
+    if any(way.startswith("torch") for way in ways):
+        words.append("--torch_python=PATH")
+    if arguments.seconds != SECONDS:
+        words.append(f"--seconds={arguments.seconds:g}")
+    if arguments.rounds != ROUNDS:
+        words.append(f"--rounds={arguments.rounds}")
+    return " ".join(words)
 
 
 def versions(package):
