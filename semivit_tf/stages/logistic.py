@@ -62,15 +62,14 @@ class Logistic(Kind):
         return run
 
     def carry_out(self, run, stage):
-        folder = run.stage_folder(stage)
-        if folder.done:
-            run.say(f"{stage.name}: done before")
+        if run.did_before(stage):
             return
         run.seed_stage(stage)
         classifier = run.classifier()
         Finetune().initialise(run, stage, classifier)
         images = run.data.split.labeled
         classify(classifier, run.data.as_evaluated(images))
+        folder = run.stage_folder(stage)
         save_weights(classifier, folder.weights("student"))
         folder.finish(started_from=starting_weights(run, stage).name)
         run.say(f"{stage.name}: {len(images)} images")

@@ -32,14 +32,13 @@ class PseudoLabel(Kind):
         return run
 
     def carry_out(self, run, stage):
-        folder = run.stage_folder(stage)
-        if folder.done:
-            run.say(f"{stage.name}: done before")
+        if run.did_before(stage):
             return
         kept, indices = answering(run, stage), run.data.image_indices
         predict = predict_with(run.classifier(), run)
         _, scores = predict(kept, run.data.as_evaluated(indices))
         classes = scores.sum(axis=1).argmax(axis=1)
+        folder = run.stage_folder(stage)
         with open_whole(folder.path / FILE) as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(("index", "label"))

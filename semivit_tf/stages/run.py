@@ -147,6 +147,13 @@ class Run:
         """Returns the folder of a stage."""
         return self.folder.stage(stage.name)
 
+    def did_before(self, stage) -> bool:
+        """Returns whether a stage is finished, and says so where it is."""
+        done = self.stage_folder(stage).done
+        if done:
+            self.say(f"{stage.name}: done before")
+        return done
+
     def networks(self, stage):
         """Returns the names of the networks that a training stage keeps."""
         return stage.kind.networks(self.settings(stage))

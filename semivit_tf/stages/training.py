@@ -153,8 +153,7 @@ class TrainingKind(Kind):
             return run.fix(stage, **{flag: micro_batches(run, stage)})
 
     def carry_out(self, run, stage):
-        if run.stage_folder(stage).done:
-            run.say(f"{stage.name}: done before")
+        if run.did_before(stage):
             return
         check_batches(run, stage)  # again, since a stage may have data of its own
         with input_errors():
