@@ -30,6 +30,8 @@ import tensorflow as tf
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
+from benchmarks.turns import processor_name
+
 from semivit_tf import Classifier, ViT, export_saved_model
 from semivit_tf.cli import main as run
 from semivit_tf.data.readable_images import readable_images
@@ -40,6 +42,11 @@ COMMAND = "python experiments/predict_speed.py"
 RESULT = ROOT / "experiments" / "results" / "predict_speed.json"
 SIDE, CLASSES, BATCH = 64, 10, 64
 DIFFERENT = 100  # images; the others are links to them
+COMPARED = {
+    "decode": "decoding alone",
+    "network": "the network alone",
+    "plain Keras loop": "`load_img` and `Model.predict`",
+}
 
 
 # === What is asked, and who answers ===
@@ -207,15 +214,16 @@ def measure(given):
 def table(result):
     """Returns the result as a Markdown table."""
     times, killed = result["speed"], result["killed"]
-    lines = ["| | |", "|---|---|"]
-    for name in ("decode", "network", "predict", "plain Keras loop"):
-        rate = times["images"] / times[name]
-        lines.append(f"| {name}, images per second | {rate:.0f} |")
-    lines.append(f"| time of both parts alone / time of predict | {times['share']} |")
+    lines = [f"{result['processor']}; {times['images']:,} images:", ""]
+    lines += ["| | |", "|---|---|"]
+    for name, title in COMPARED.items():
+        ratio = times[name] / times["predict"]
+        lines.append(f"| time of {title}, of that of the stage | {ratio:.2f} x |")
     for count, most in result["megabytes"].items():
-        lines.append(f"| memory for {count} images | {most} MB |")
+        lines.append(f"| memory for {int(count):,} images | {most:,} MB |")
     once = "each image once" if killed["each once"] else "NOT each image once"
-    lines.append(f"| killed {killed['kills']} times | {killed['rows']} rows, {once} |")
+    rows = f"{killed['rows']:,} rows, {once}"
+    lines.append(f"| killed {killed['kills']} times | {rows} |")
     return "\n".join(lines)
 
 
@@ -232,7 +240,7 @@ def main():
     parser.add_argument("--result", type=pathlib.Path, default=RESULT)
     given = parser.parse_args()
     if not given.table:
-        found = {"command": COMMAND, "processors": os.cpu_count(), **measure(given)}
+        found = {"command": COMMAND, "processor": processor_name(), **measure(given)}
         given.result.write_text(json.dumps(found, indent=2) + "\n")
         if not found["killed"]["each once"]:
             raise SystemExit("After kills the table does not have each image once")
