@@ -218,7 +218,7 @@ def table(result):
     lines += ["| | |", "|---|---|"]
     for name, title in COMPARED.items():
         ratio = times[name] / times["predict"]
-        lines.append(f"| time of {title}, of that of the stage | {ratio:.2f} x |")
+        lines.append(f"| {title} | {ratio:.2f} x the time of the stage |")
     for count, most in result["megabytes"].items():
         lines.append(f"| memory for {int(count):,} images | {most:,} MB |")
     once = "each image once" if killed["each once"] else "NOT each image once"
