@@ -15,10 +15,7 @@ from semivit_tf.config.presets import PEAK_RATES, PUBLISHED, UPDATES, WARMUP
 from semivit_tf.config.semi_methods import SemiViTSettings
 
 SMALL_SIDE = 64  # of images that a few channels are enough for; processors learn them
-# Shares of a stage's updates. Where there are few labels, a teacher that follows its
-# student faster forgets what it had learned from them.
-_TEACHER_MEMORY = 0.25
-_AVERAGE_MEMORY = 0.06  # of a student that is not learned from
+_TEACHER_MEMORY = 0.06  # of the updates of a stage
 
 
 def derived_settings(group, config, settings, images, work=1.0):
@@ -53,7 +50,7 @@ def derived_settings(group, config, settings, images, work=1.0):
         # Of a generator.
         "minimum_learning_rate": 1e-6,
         "prediction": "v",
-        "ema_momentum": _momentum(epochs * min(steps, updates), _AVERAGE_MEMORY),
+        "ema_momentum": _momentum(epochs * min(steps, updates)),
     }
     if find_family(config.backbone.backbone) in ELSEWHERE:
         rules |= {"drop_path": 0.0, "layer_decay": 1.0}  # what these cannot have
@@ -117,14 +114,15 @@ def derived_method_settings(config, settings, updates):
         return settings
     width = _width(config.backbone)
     decoder = max(32, min(512, 3 * width // 4 // 16 * 16))
+    momentum = _momentum(updates)
     rules = {
-        "ema_momentum": _momentum(updates, _TEACHER_MEMORY),
+        "ema_momentum": momentum,
         "decoder_width": decoder,
         "decoder_depth": 2,
         "decoder_heads": max(2, decoder // 32),
     }
     if getattr(settings, "threshold_momentum", None) is not None:
-        rules["threshold_momentum"] = _momentum(updates, _AVERAGE_MEMORY)
+        rules["threshold_momentum"] = momentum
     if isinstance(settings, SemiViTSettings):
         # A teacher that knows few labels is surest of the easiest classes: to learn
         # these alone, or more than the labels, makes it forget the others.
@@ -134,9 +132,9 @@ def derived_method_settings(config, settings, updates):
     return _with_rules(settings, rules)
 
 
-def _momentum(updates, share):
-    """Returns the momentum that remembers about a share of so many updates."""
-    memory = max(share * updates, 10.0)
+def _momentum(updates):
+    """Returns a teacher's momentum that suits so many updates."""
+    memory = max(_TEACHER_MEMORY * updates, 10.0)
     return min(_rounded(1.0 - 1.0 / memory, 4), 0.9999)
 
 
