@@ -33,6 +33,21 @@ def test_a_spread_is_the_mean_and_the_deviation_in_percent(experiment):
     assert campaign.spread([0.123]) == "12.3"
 
 
+@pytest.mark.parametrize(
+    ("ways", "changed", "flags"),
+    [
+        (["ours a"], {"seconds": 5.0, "rounds": 3}, " --seconds=5 --rounds=3"),
+        (["ours a", "torch a"], {}, " --torch_python=PATH"),
+    ],
+)
+def test_a_benchmark_names_the_command_that_was_given(experiment, ways, changed, flags):
+    turns = experiment("benchmarks.turns")
+    usual = {"seconds": turns.SECONDS, "rounds": turns.ROUNDS}
+    given = types.SimpleNamespace(**{**usual, **changed})
+    found = turns.command_of(turns.ROOT / "some.py", ways, given)
+    assert found == f"python some.py{flags}"
+
+
 @pytest.mark.parametrize("loss", [1e-4, 1.1e-4, float("nan")])
 def test_answers_that_differ_too_much_end_the_comparison_with_an_error(
     experiment, tmp_path, monkeypatch, loss
