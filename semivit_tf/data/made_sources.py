@@ -39,7 +39,11 @@ class EncodedArray(EncodedSource):
         return f"generated image {index}"
 
     def contents(self, index):
-        return tf.io.encode_png(tf.gather(self.images, index))
+        # A gather in the graph would copy all images into it.
+        image = tf.numpy_function(
+            self.images.__getitem__, [index], tf.uint8, stateful=False
+        )
+        return tf.io.encode_png(tf.ensure_shape(image, self.images.shape[1:]))
 
 
 def extended(source, images, labels):

@@ -180,13 +180,21 @@ def evaluation_batches(
 
     @as_it_is
     def load(index):
-        if isinstance(source, HasContents):
-            image = noting(source, index, of_file, max_pixels)
-        else:
-            image = central_view(tf.gather(source.images, index), size, share)
+        image = noting(source, index, of_file, max_pixels)
         return image, tf.gather(source.labels, index)
 
-    images = tf.data.Dataset.from_tensor_slices(indices).map(
-        load, num_parallel_calls=tf.data.AUTOTUNE
-    )
-    return untuned(images.batch(batch_size).prefetch(_BATCHES_AHEAD))
+    @as_it_is
+    def take(index):
+        # A gather in the graph would copy all images into it.
+        images = tf.numpy_function(
+            source.images.__getitem__, [index], tf.uint8, stateful=False
+        )
+        images.set_shape((None, *source.image_shape))
+        return central_view(images, size, share), tf.gather(source.labels, index)
+
+    order = tf.data.Dataset.from_tensor_slices(indices)
+    if isinstance(source, HasContents):
+        batches = order.map(load, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size)
+    else:
+        batches = order.batch(batch_size).map(take, num_parallel_calls=2)
+    return untuned(batches.prefetch(_BATCHES_AHEAD))

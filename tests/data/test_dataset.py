@@ -9,6 +9,8 @@ from sklearn.datasets import load_digits as sklearn_digits
 
 from semivit_tf.data.array_source import ArraySource
 from semivit_tf.data.dataset import load_dataset
+from semivit_tf.data.made_sources import EncodedArray
+from semivit_tf.data.pipelines import evaluation_batches
 
 
 def digits(**options):
@@ -104,6 +106,20 @@ def test_images_are_resized_when_asked():
     data = digits(image_size=12)
     images, _ = next(iter(data.test()))
     assert images.shape[1:] == data.image_shape == (12, 12, 1)
+
+
+@pytest.mark.parametrize("size", [(28, 28), (32, 32)])
+@pytest.mark.parametrize("kind", [ArraySource, EncodedArray])
+def test_no_evaluation_copies_its_images_into_the_graph(kind, size):
+    images = np.random.default_rng(0).integers(0, 256, (999, 28, 28, 3), "uint8")
+    batches = evaluation_batches(kind(images, range(999), range(999)), [7, 998], size)
+    graph = batches._as_serialized_graph(strip_device_assignment=True)
+    assert len(graph.numpy()) < 99_999 < images.nbytes
+    ((shown, labels),) = batches
+    assert labels.numpy().tolist() == [7, 998]
+    if size == (28, 28):
+        np.testing.assert_array_equal(shown, images[[7, 998]])
+    assert batches.element_spec[0].shape == (None, *size, 3)
 
 
 def test_unknown_names_are_refused():
