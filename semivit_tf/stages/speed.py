@@ -12,8 +12,8 @@ import time
 import numpy as np
 import tensorflow as tf
 
-_LARGE = 0.3  # seconds of an image with which a network is large
-_MORE = 4, 64  # images that are learned to measure, by a large network and a small one
+_MORE = 4  # times as many images are learned to measure, until
+_LONGER = 3.0  # times as long is taken, which the noise of a busy machine does not hide
 _TIMES, _ENOUGH = 3, 1.0  # how often they are learned, or for how many seconds
 _READ = 4, 200  # images of a batch that is read to measure, and of all, at most
 _READING = 1.0  # seconds after which enough is read
@@ -51,28 +51,29 @@ def estimated_speed(run, training, reading):
         reading: Float. Seconds that reading an image takes.
     """
     model, images = training.model, training.images_per_step
-    model.batch_parts = 1  # a few images are not cut further
+    most = images / model.batch_parts  # that fit into memory
+    model.batch_parts = 1  # and are not cut further
     # Logical devices share the processors.
     shared = run.config.run.logical_cpus > 1
     replicas = 1 if shared else run.strategy.num_replicas_in_sync
     tensors = len(model.weights)
     trained = sum(math.prod(v.shape) for v in model.trainable_variables)
-    step = images * (_seconds_of_image(training) / replicas + reading)
+    step = images * (_seconds_of_image(training, most) / replicas + reading)
     step += _DISPATCHING * tensors + _UPDATING * trained
     making = _TRACING + _COMPILING * bool(model.jit_compile)
     return Speed(step, _STARTING + making * tensors)
 
 
-def _seconds_of_image(training):
+def _seconds_of_image(training, most):
     """Returns how much longer a step takes with one image more."""
     specs = training.stream(0).element_spec
-    few, one = _learning(training, specs, 1)
-    large = one > _LARGE * few
-    most = min(_MORE[not large], training.images_per_step)
-    many, more = _learning(training, specs, most)
-    if many > few and more > one:
-        return (more - one) / (many - few)
-    return more / many  # on a busy machine, no difference may be left
+    few, first = _learning(training, specs, 1)
+    many, seconds = few, first
+    while seconds < _LONGER * first and many < most:
+        many, seconds = _learning(training, specs, min(_MORE * many, most))
+    if seconds > first:
+        return (seconds - first) / (many - few)
+    return seconds / many  # on a busy machine, no difference may be left
 
 
 def _learning(training, specs, images):

@@ -4,7 +4,9 @@ import dataclasses
 import json
 import types
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from semivit_tf.cli import main
 from semivit_tf.config.settings import InputError
@@ -131,6 +133,32 @@ def test_an_image_takes_what_it_takes(tmp_path, monkeypatch):
     assert found.seconds(10) == found.beginning + 10 * found.step
     assert found.seconds(0) == 0.0
     assert seconds_of_reading(made) == 0.0  # no time passes
+
+
+@pytest.mark.parametrize("parts", [1, 4])
+def test_a_busy_machine_does_not_hide_what_an_image_takes(parts, tmp_path, monkeypatch):
+    """A gradient of 450 ms and 5 ms for each of 500 images, up to 10 % more or less."""
+    sizes = {"finetune_batch_size": 500, "finetune_batch_parts": parts}
+    sizes |= {"preset": "balanced", "image_size": 8, "patch_size": 8}
+    made = prepared(tmp_path, stages="finetune", labels_per_class=50, **sizes)
+    (stage,) = made.wanted
+    training = stage.kind.prepare(made, stage)
+    now, learned, noise = [0.0], [], np.random.default_rng(0)
+
+    def slow(self, prepared, variables):
+        learned.append(prepared["image"].shape[0])
+        now[0] += (0.45 + 0.005 * learned[-1]) * noise.uniform(0.9, 1.1)
+        return [tf.zeros(())], None
+
+    clock = types.SimpleNamespace(perf_counter=lambda: now[0])
+    monkeypatch.setattr(speed, "time", clock)
+    monkeypatch.setattr(type(training.model), "gradients_of", slow)
+    for _ in range(20):
+        training.model.batch_parts = parts
+        found = speed.estimated_speed(made, training, reading=0.0)
+        assert found.step == pytest.approx(500 * 0.005, rel=0.35)
+    # No more at once than a part of the batch, which fits into memory.
+    assert set(learned) == ({1, 4, 16, 64, 256} if parts == 1 else {1, 4, 16, 64, 125})
 
 
 @pytest.mark.parametrize(("seconds", "batches"), [(0.002, 50), (0.1, 3)])
