@@ -1,8 +1,9 @@
-"""How long a stage will take, from a few images that are learned without a graph.
+"""How long a stage will take, from the gradient of a few images.
 
-To trace and compile a step of a large network takes minutes. Operation by operation, a
-few images take seconds, and each takes what it takes in a graph. It is held to what
-stages take by `experiments/benchmarks/plan.py`.
+To compile a step takes minutes where the network is large, and to take an operation
+after the other takes times as long as a step where it is small. A graph of the gradient
+alone is traced in seconds, and takes what it takes in a step. It is held to what stages
+take by `experiments/benchmarks/plan.py`.
 """
 
 import dataclasses
@@ -13,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 _MORE = 4  # times as many images are learned to measure, until
-_LONGER = 3.0  # times as long is taken, which the noise of a busy machine does not hide
+_LEAST, _LONG = 4, 0.3  # so many are learned, and for so many seconds
 _TIMES, _ENOUGH = 3, 1.0  # how often they are learned, or for how many seconds
 _READ = 4, 200  # images of a batch that is read to measure, and of all, at most
 _READING = 1.0  # seconds after which enough is read
@@ -51,53 +52,64 @@ def estimated_speed(run, training, reading):
         reading: Float. Seconds that reading an image takes.
     """
     model, images = training.model, training.images_per_step
-    most = images / model.batch_parts  # that fit into memory
-    model.batch_parts = 1  # and are not cut further
     # Logical devices share the processors.
     shared = run.config.run.logical_cpus > 1
     replicas = 1 if shared else run.strategy.num_replicas_in_sync
+    parts, model.batch_parts = model.batch_parts, 1
+    part = images / replicas / parts
     tensors = len(model.weights)
     trained = sum(math.prod(v.shape) for v in model.trainable_variables)
-    step = images * (_seconds_of_image(training, most) / replicas + reading)
+    step = parts * _seconds_of_gradient(training, part) + images * reading
     step += _DISPATCHING * tensors + _UPDATING * trained
     making = _TRACING + _COMPILING * bool(model.jit_compile)
     return Speed(step, _STARTING + making * tensors)
 
 
-def _seconds_of_image(training, most):
-    """Returns how much longer a step takes with one image more."""
+def _seconds_of_gradient(training, images):
+    """Returns how long the gradient of so many images takes."""
     specs = training.stream(0).element_spec
-    few, first = _learning(training, specs, 1)
-    many, seconds = few, first
-    while seconds < _LONGER * first and many < most:
-        many, seconds = _learning(training, specs, min(_MORE * many, most))
-    if seconds > first:
-        return (seconds - first) / (many - few)
-    return seconds / many  # on a busy machine, no difference may be left
+    learn = gradient_of(training.model, specs)
+    learn(_noise_of(training, specs, 1))  # the first time takes longer
+    many, seconds = 1, 0.0
+    while many < images and (many < _LEAST or seconds < _LONG):
+        many = min(_MORE * many, math.ceil(images))
+        batch, found = _noise_of(training, specs, many), []
+        while len(found) < _TIMES and sum(found) < _ENOUGH:
+            start = time.perf_counter()
+            learn(batch)
+            found.append(time.perf_counter() - start)
+        seconds = min(found)
+    return seconds * images / many
 
 
-def _learning(training, specs, images):
-    """Returns about as many images, and how long their gradient takes at best."""
-    model = training.model
-    rows = max(spec.shape[0] for spec in tf.nest.flatten(specs))
-    share = math.ceil(rows * images / training.images_per_step) / rows
-    batch = tf.nest.map_structure(lambda spec: _noise(spec, share), specs)
-    found = []
-    while len(found) < _TIMES and sum(found) < _ENOUGH:
-        start = time.perf_counter()
+def gradient_of(model, specs):
+    """Returns a function that computes the gradient of a batch, and waits for it."""
+
+    def gradients(batch):
         prepared = model.prepare(batch)
-        gradients, _ = model.gradients_of(prepared, model.trainable_variables)
-        float(tf.reduce_sum(gradients[0]))  # devices work on until they are asked
-        found.append(time.perf_counter() - start)
-    return share * training.images_per_step, min(found)
+        found, _ = model.gradients_of(prepared, model.trainable_variables)
+        return [tf.convert_to_tensor(one) for one in found]
+
+    any_size = tf.nest.map_structure(
+        lambda spec: tf.TensorSpec((None, *spec.shape[1:]), spec.dtype), specs
+    )
+    traced = tf.function(gradients, input_signature=[any_size], autograph=False)
+    # Devices work on until they are asked.
+    return lambda batch: float(tf.reduce_sum(traced(batch)[0]))
 
 
-def _noise(spec, share):
-    """Returns the first rows of a batch, as random bytes or as zeros."""
-    shape = (math.ceil(spec.shape[0] * share), *spec.shape[1:])
-    if spec.dtype == tf.uint8:
-        return tf.constant(np.random.default_rng(0).integers(0, 256, shape, "uint8"))
-    return tf.zeros(shape, spec.dtype)
+def _noise_of(training, specs, images):
+    """Returns a batch of about so many images, as random bytes or as zeros."""
+
+    def noise(spec):
+        rows = math.ceil(spec.shape[0] * images / training.images_per_step)
+        shape = (rows, *spec.shape[1:])
+        if spec.dtype == tf.uint8:
+            values = np.random.default_rng(0).integers(0, 256, shape, "uint8")
+            return tf.constant(values)
+        return tf.zeros(shape, spec.dtype)
+
+    return tf.nest.map_structure(noise, specs)
 
 
 def seconds_of_reading(run):

@@ -6,7 +6,6 @@ import types
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from semivit_tf.cli import main
 from semivit_tf.config.settings import InputError
@@ -111,54 +110,89 @@ def test_later_stages_count_in_steps_of_this_one(tmp_path):
 # === Estimates ===
 
 
-def test_an_image_takes_what_it_takes(tmp_path, monkeypatch):
-    """A gradient of 50 ms, and 20 ms for each image; 40 are in a step."""
-    made = prepared(tmp_path, stages="finetune", labels_per_class=4, preset="balanced")
-    (stage,) = made.wanted
-    training = stage.kind.prepare(made, stage)
-    real = type(training.model).gradients_of
-    now = [0.0]
+def learns_in(monkeypatch, seconds):
+    """Lets a gradient take what a function says; returns how many images were learned.
 
-    def slow(self, prepared, variables):
-        now[0] += 0.05 + 0.02 * prepared["image"].shape[0]
-        return real(self, prepared, variables)
+    Args:
+        seconds: Function of the number of images.
+    """
+    now, learned = [0.0], []
 
+    def learn(batch):
+        learned.append(len(batch))
+        now[0] += seconds(learned[-1])
+
+    monkeypatch.setattr(speed, "gradient_of", lambda model, specs: learn)
     clock = types.SimpleNamespace(perf_counter=lambda: now[0])
     monkeypatch.setattr(speed, "time", clock)
     for constant in ("_DISPATCHING", "_UPDATING"):
         monkeypatch.setattr(speed, constant, 0.0)
-    monkeypatch.setattr(type(training.model), "gradients_of", slow)
-    found = estimated_speed(made, training, reading=0.001)
-    assert found.step == pytest.approx(40 * (0.02 + 0.001))
-    assert found.seconds(10) == found.beginning + 10 * found.step
-    assert found.seconds(0) == 0.0
+    return learned
+
+
+def of_pretraining(tmp_path, batch_size, parts=1):
+    """A run and its stage, with images of 8x8 pixels."""
+    sizes = {"pretrain_batch_size": batch_size, "pretrain_batch_parts": parts}
+    sizes["pretrain_method"] = "mae"
+    made = prepared(tmp_path, stages="pretrain", **sizes)
+    return made, made.wanted[0].kind.prepare(made, made.wanted[0])
+
+
+@pytest.mark.parametrize(
+    ("parts", "learned"), [(1, [1, 4, 16, 64, 256, 600]), (4, [1, 4, 16, 64, 150])]
+)
+def test_a_small_network_learns_a_whole_part_of_a_batch(
+    parts, learned, tmp_path, monkeypatch
+):
+    """Each gradient takes 1 ms, and 0.1 ms for each image; 600 are in a step."""
+    made, training = of_pretraining(tmp_path, 600, parts)
+    found = learns_in(monkeypatch, lambda images: 1e-3 + 1e-4 * images)
+    estimated = estimated_speed(made, training, reading=1e-5)
+    assert estimated.step == pytest.approx(parts * 1e-3 + 0.06 + 0.006)
+    assert sorted(set(found)) == learned
+    assert estimated.seconds(10) == estimated.beginning + 10 * estimated.step
+    assert estimated.seconds(0) == 0.0
     assert seconds_of_reading(made) == 0.0  # no time passes
 
 
-@pytest.mark.parametrize("parts", [1, 4])
-def test_a_busy_machine_does_not_hide_what_an_image_takes(parts, tmp_path, monkeypatch):
-    """A gradient of 450 ms and 5 ms for each of 500 images, up to 10 % more or less."""
-    sizes = {"finetune_batch_size": 500, "finetune_batch_parts": parts}
-    sizes |= {"preset": "balanced", "image_size": 8, "patch_size": 8}
-    made = prepared(tmp_path, stages="finetune", labels_per_class=50, **sizes)
-    (stage,) = made.wanted
-    training = stage.kind.prepare(made, stage)
-    now, learned, noise = [0.0], [], np.random.default_rng(0)
+def test_a_large_network_learns_a_few_images(tmp_path, monkeypatch):
+    """A gradient takes 20 ms, and 2 s for each of 600 images."""
+    made, training = of_pretraining(tmp_path, 600)
+    found = learns_in(monkeypatch, lambda images: 0.02 + 2 * images)
+    assert estimated_speed(made, training, 0.0).step == pytest.approx(1200, rel=0.01)
+    assert found == [1, 4]
 
-    def slow(self, prepared, variables):
-        learned.append(prepared["image"].shape[0])
-        now[0] += (0.45 + 0.005 * learned[-1]) * noise.uniform(0.9, 1.1)
-        return [tf.zeros(())], None
 
-    clock = types.SimpleNamespace(perf_counter=lambda: now[0])
-    monkeypatch.setattr(speed, "time", clock)
-    monkeypatch.setattr(type(training.model), "gradients_of", slow)
+def test_the_noise_of_a_busy_machine_is_no_larger_in_an_estimate(tmp_path, monkeypatch):
+    """A gradient takes 50 ms and 5 ms for each image, up to 10 % more or less."""
+    made, training = of_pretraining(tmp_path, 500)
+    noise = np.random.default_rng(0)
+    learns_in(
+        monkeypatch, lambda images: (0.05 + 0.005 * images) * noise.uniform(0.9, 1.1)
+    )
     for _ in range(20):
-        training.model.batch_parts = parts
-        found = speed.estimated_speed(made, training, reading=0.0)
-        assert found.step == pytest.approx(500 * 0.005, rel=0.35)
-    # No more at once than a part of the batch, which fits into memory.
-    assert set(learned) == ({1, 4, 16, 64, 256} if parts == 1 else {1, 4, 16, 64, 125})
+        # 0.05 s count 500 / 64 times, since 64 images take more than 0.3 s.
+        expected = 500 / 64 * 0.05 + 2.5
+        step = estimated_speed(made, training, 0.0).step
+        assert step == pytest.approx(expected, rel=0.1)
+
+
+@pytest.mark.parametrize("method", ["mae", "dino"])
+def test_a_gradient_of_any_number_of_images_is_a_step_s(method, tmp_path, monkeypatch):
+    """The graph that is timed takes batches of all sizes, and returns its gradient."""
+    made = prepared(tmp_path, stages="pretrain", pretrain_method=method)
+    training = made.wanted[0].kind.prepare(made, made.wanted[0])
+    specs = training.stream(0).element_spec
+    learn, traces = speed.gradient_of(training.model, specs), []
+    real = type(training.model).gradients_of
+    monkeypatch.setattr(
+        type(training.model),
+        "gradients_of",
+        lambda *given: traces.append(1) or real(*given),
+    )
+    for images in (1, 3, 8):
+        assert np.isfinite(learn(speed._noise_of(training, specs, images)))
+    assert len(traces) == 1
 
 
 @pytest.mark.parametrize(("seconds", "batches"), [(0.002, 50), (0.1, 3)])
