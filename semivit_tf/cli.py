@@ -17,6 +17,7 @@ from absl import flags
 from semivit_tf.config import Config
 from semivit_tf.config.backbone import BackboneConfig
 from semivit_tf.config.config import described_default
+from semivit_tf.config.flagfiles import find_flagfile
 from semivit_tf.config.settings import InputError
 from semivit_tf.config.sweep import CNN_STAGES
 from semivit_tf.one_line import one_line
@@ -25,13 +26,15 @@ from semivit_tf.stop_signals import finishing_first, stops_on_signals
 _USAGE = """\
 semivit_tf: from images and few labels to a served Semi-ViT.
 
-  python main.py --data_dir=photos
-  python main.py --flagfile=experiments/quickstart.flags --seed=1 --workdir=runs/seed1
-  python main.py --data_dir=photos --sweep_labels=4,8,16
+  {command} --data_dir=photos
+  {command} --flagfile={recipe} --seed=1 --workdir=runs/seed1
+  {command} --data_dir=photos --sweep_labels=4,8,16
 
 The same command on the same --workdir continues where it stopped. Later flags win, so
 put your own after the flagfile; --semi_threshold= takes a value of it back."""
 
+_COMMAND = {"command": "python main.py", "recipe": "experiments/quickstart.flags"}
+_INSTALLED = {"command": "semivit", "recipe": "quickstart.flags"}
 # The order of the main flags.
 _GROUPS = ("data", "backbone", "run", "foreign_images", "new_images", "sweep")
 _OWN_FLAGS = ("flagfile", "help", "helpfull")  # those that are no settings
@@ -81,9 +84,10 @@ def define_flags():
     return values
 
 
-def help_text(full):
+def help_text(full, installed=False):
     """Returns the usage and the main flags, or all, a method's under the method."""
-    lines, title = [_USAGE, *([] if full else [""])], None
+    usage = _USAGE.format_map(_INSTALLED if installed else _COMMAND)
+    lines, title = [usage, *([] if full else [""])], None
     shown = Config.fields()
     if not full:
         main = {flag: of for flag, of in shown.items() if of[2].metadata["first"]}
@@ -113,7 +117,8 @@ def parse(argv):
     """Returns the `Config` of a command line, or the text of the help it asks for."""
     values = _parsed(argv)
     if values.help or values.helpfull:
-        return help_text(values.helpfull)
+        installed = pathlib.Path(argv[0]).stem == _INSTALLED["command"]
+        return help_text(values.helpfull, installed)
     return Config.from_flags(_settings(values))
 
 
@@ -142,7 +147,7 @@ def _parsed(argv):
     """Returns the `FlagValues` of a command line."""
     values = define_flags()
     try:
-        rest = values(argv)
+        rest = values([argv[0], *map(find_flagfile, argv[1:])])
     except flags.Error as error:
         raise InputError(" ".join(str(error).split())) from error
     if rest[1:]:
