@@ -9,6 +9,8 @@ import types
 import pytest
 
 from semivit_tf.cli import parse
+from semivit_tf.stages.plan import Plan, describe
+from semivit_tf.stages.speed import Speed
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -46,6 +48,18 @@ def test_a_benchmark_names_the_command_that_was_given(experiment, ways, changed,
     given = types.SimpleNamespace(**{**usual, **changed})
     found = turns.command_of(turns.ROOT / "some.py", ways, given)
     assert found == f"python some.py{flags}"
+
+
+def test_a_plan_is_read_as_it_is_printed(experiment):
+    seconds = {"pretrain": 42.0, "finetune": 3723.0}
+    plans = {
+        stage: Plan(20, 8, Speed(2.0, of - 40.0), 10**6, 10**6, None, 1)
+        for stage, of in seconds.items()
+    }
+    text = describe(plans, 3, "float32").replace("unknown", "1.50 GB")
+    assert experiment("benchmarks.plan").planned(text) == {
+        stage: {"seconds": of, "bytes": 1.5e9} for stage, of in seconds.items()
+    }
 
 
 @pytest.mark.parametrize("loss", [1e-4, 1.1e-4, float("nan")])
