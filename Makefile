@@ -27,6 +27,7 @@ test: .venv/tested lint
 lint: .venv/tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 results: .venv/installed
 	$(BIN)/python experiments/document_tables.py

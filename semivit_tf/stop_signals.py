@@ -33,7 +33,7 @@ class StopRequest:
         return self.number is not None
 
 
-_waiting = []  # requests of work that stops by itself; the last one is asked
+_waiting: list = []  # requests of work that stops by itself; the last one is asked
 
 
 def _answer(number, frame):

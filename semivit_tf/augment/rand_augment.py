@@ -111,7 +111,7 @@ class RandAugment:
         for part in parts:
             match = _PATTERN.fullmatch(part)
             if not match:
-                name = None
+                name = ""
                 break
             settings[match[1]] = float(match[2])
         if name != "rand" or not 0 <= settings["m"] <= HIGHEST_LEVEL:

@@ -20,7 +20,7 @@ from semivit_tf.backbones.vit import ViT
 from semivit_tf.backbones.vit_sizes import VIT_SIZES
 
 # Each family's constructor, and the sizes that were published.
-FAMILIES = {
+FAMILIES: dict[str, tuple] = {
     "vit": (ViT, VIT_SIZES),
     "convnext": (ConvNeXt, CONVNEXT_SIZES),
     "resnet": (ResNet, RESNET_SIZES),

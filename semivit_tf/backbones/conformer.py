@@ -72,7 +72,7 @@ class Conformer(PixelBackbone):
         Peng et al., Conformer: Local Features Coupling Global Representations, 2021.
     """
 
-    arguments = (
+    arguments: tuple[str, ...] = (
         *("patch_size", "width", "heads", "depths", "widths", "mlp_ratio"),
         *("stem_width", "stem_stride"),
     )

@@ -23,7 +23,7 @@ class PixelBackbone(keras.Model):
         **kwargs: Passed to `keras.Model`.
     """
 
-    arguments = ()  # names of those of a subclass
+    arguments: tuple[str, ...] = ()  # names of those of a subclass
 
     def __init__(
         self,

@@ -35,7 +35,7 @@ class ResidualNetwork(PixelBackbone):
     `image_size` are accepted.
     """
 
-    arguments = ("depths", "widths", "stem_width")
+    arguments: tuple[str, ...] = ("depths", "widths", "stem_width")
 
     def __init__(self, image_size, depths, widths, stem_width, *pixels, **kwargs):
         super().__init__(image_size, 1, *pixels, **kwargs)

@@ -19,8 +19,10 @@ _MODULES = re.compile(
     r"|activations|dtype_policies)(\.\w+)*"
 )
 _OF_KERAS = ("DTypePolicy", "Functional", "Model", "Sequential")
-_DATA = ("__bytes__", "__ellipsis__", "__keras_tensor__", "__numpy__", "__slice__")
-_DATA += ("__tensor__", "__tuple__", "__typespec__")
+_DATA = (
+    *("__bytes__", "__ellipsis__", "__keras_tensor__", "__numpy__", "__slice__"),
+    *("__tensor__", "__tuple__", "__typespec__"),
+)
 # Layers of Keras that run code of a file, or of another framework.
 _CODE = ("Lambda", "FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper")
 _SCALING_LAYERS = (keras.layers.Rescaling, keras.layers.Normalization)

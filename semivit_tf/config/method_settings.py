@@ -1,6 +1,7 @@
 """Settings of a method: a class each, with the defaults that were published."""
 
 import dataclasses
+from typing import ClassVar
 
 from semivit_tf.config.settings import InputError, Settings, setting
 
@@ -28,8 +29,8 @@ class MethodSettings(Settings):
     """
 
     name = ""
-    defaults = {}
-    lacks = ()
+    defaults: ClassVar[dict] = {}
+    lacks: ClassVar[tuple[str, ...]] = ()
 
     def _check(self, field, value):
         if not self._has(field):

@@ -112,7 +112,7 @@ class LabeledTrainingSettings(TrainingSettings):
     balanced: bool = setting(
         False, "Weigh labelled images so that all classes count alike."
     )
-    layer_decay: float | None = published(
+    layer_decay: float | None = published(  # type: ignore[assignment]
         0.75, "Learning rate of a layer over that of the next.", low=1e-3, high=1.0
     )
     drop_path: float | None = published(

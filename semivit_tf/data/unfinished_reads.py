@@ -14,7 +14,8 @@ import tensorflow as tf
 from semivit_tf.data.read_image import read_image, reader_of
 
 _numbers = itertools.count()
-_unfinished = weakref.WeakKeyDictionary()  # source -> {call: (indices, limit)}
+# source -> {call: (indices, limit)}
+_unfinished: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def noting(source, index, read, max_pixels):

@@ -71,7 +71,7 @@ class Classifier(LabeledMethod):
         seed: Optional integer for the mixing.
     """
 
-    streams = ()  # the names of those that are tested by themselves
+    streams: tuple[str, ...] = ()  # the names of those that are tested by themselves
 
     def __init__(
         self,

@@ -17,7 +17,7 @@ class JudgedLabels:
     weights, or to None where they are not known.
     """
 
-    _quality = {}
+    _quality: dict = {}
 
     def compile(self, *args, **kwargs):
         """Configures training; see `LabeledMethod.compile`."""

@@ -84,7 +84,7 @@ class LabeledMethod(Method):
     # === Compiling ===
 
     loss_function = staticmethod(soft_target_cross_entropy)
-    _network_metrics = {}
+    _network_metrics: dict = {}
 
     def compile(
         self,

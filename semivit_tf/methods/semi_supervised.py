@@ -61,7 +61,7 @@ class SemiSupervised(JudgedLabels, Gating, AveragedClassifier):
     # Which views data should give: of unlabelled images first the one that is labelled,
     # last the one that is learned, which may be the same, and others that the method
     # needs between them; of labelled ones "labeled" (a strong one) or "weak".
-    unlabeled_views = ("weak", "strong")
+    unlabeled_views: tuple[str, ...] = ("weak", "strong")
     labeled_view = "labeled"
 
     def __init__(
@@ -144,7 +144,7 @@ class SemiSupervised(JudgedLabels, Gating, AveragedClassifier):
         """Returns the loss `[U]` of scores `[U, S, K]` against targets `[U, K]`."""
         return mean_over_streams(soft_target_cross_entropy, targets, scores)
 
-    further_terms = ()  # the names that `further_losses` uses
+    further_terms: tuple[str, ...] = ()  # the names that `further_losses` uses
 
     def further_losses(self, prepared, scores):
         """Returns a dict of name to `(weight, loss)`, both scalars.

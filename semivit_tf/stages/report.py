@@ -20,8 +20,10 @@ from semivit_tf.stages.stage import Kind
 from semivit_tf.stages.starting_weights import Kept, kept_by, starting_weights
 from semivit_tf.whole_file import open_whole
 
-_FILES = "config.json", "check.json", "foreign.json", "split.csv", EVALUATION
-_FILES += ("probe.json",)
+_FILES = (
+    *("config.json", "check.json", "foreign.json", "split.csv", EVALUATION),
+    "probe.json",
+)
 _OF_STAGES = ("*/DONE", "*/metrics.jsonl", "*/pictures/*.png")
 
 

@@ -33,6 +33,13 @@ class Kind:
         """Returns whether the stage is told to start from scratch."""
         return False
 
+    def answers(self, settings) -> str | None:
+        """Returns which of the networks answers: a method with labels knows it.
+
+        None: none does, and there is nothing by which epochs are compared.
+        """
+        return None
+
     def check(self, run, stage):
         """Refuses what cannot work, before anything is run or written.
 
@@ -75,7 +82,7 @@ class Stage:
 
 def check_pipeline(pipeline) -> None:
     """Refuses a sequence of stages in which one goes on from what does not precede."""
-    earlier = []
+    earlier: list[str] = []
     for stage in pipeline:
         if stage.name in earlier:
             raise ValueError(

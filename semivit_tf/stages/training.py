@@ -101,13 +101,6 @@ class TrainingKind(Kind):
         """Returns the names of the networks that `keep` writes."""
         raise NotImplementedError
 
-    def answers(self, settings) -> str | None:
-        """Returns which of the networks answers: a method with labels knows it.
-
-        None: none does, and there is nothing by which epochs are compared.
-        """
-        return None
-
     def what_may_help(self, settings) -> str:
         """Returns what a stage that goes on from a classifier adds to its learning."""
         return "Further training"

@@ -11,8 +11,10 @@ from semivit_tf.weights.network import HEAD
 from semivit_tf.weights.weights_error import WeightsError
 
 # Prefixes that training code puts before names.
-PREFIXES = ("module.", "model.", "_orig_mod.", "backbone.", "vit.", "deit.")
-PREFIXES += ("dinov2.", "dinov2_with_registers.", "opt/", "target/", "params/")
+PREFIXES = (
+    *("module.", "model.", "_orig_mod.", "backbone.", "vit.", "deit."),
+    *("dinov2.", "dinov2_with_registers.", "opt/", "target/", "params/"),
+)
 HEADS = ("auto", "keep", "drop")
 NORM = ("norm/gamma", "norm/beta")
 SKIPPED = "skipped, as asked"

@@ -60,7 +60,8 @@ def load_published(
     targets = find_targets(model)
     _check(targets, head, source_grid)
     skip = skip if isinstance(skip, str) else tuple(skip)
-    arrays, reports = {}, {}
+    arrays: dict = {}
+    reports: dict = {}
     with blaming(path), open_checkpoint(path) as file:
         for role, target in targets.items():
             source = choose(file.networks, network, role)
