@@ -35,6 +35,12 @@ FLAGS = {
         "--validation_per_class=100",
         "--test_duplicates=allow",
         "--augmentation=small",
+        # What is derived for these images; weights are read for a network that is named.
+        "--backbone=vit",
+        "--patch_size=4",
+        "--width=96",
+        "--depth=6",
+        "--heads=4",
     ),
     "Groceries": (
         "--dataset=folder",

@@ -103,7 +103,7 @@ def test_data_are_linked_from_where_the_document_lies(tables):
     [
         (
             ASKS.format("plans", ""),
-            "should be one of: augmentation, .* Received: plans",
+            "should be one of: .*, augmentation, .* Received: plans",
         ),
         ("<!-- table: plan -->\n", "Received: 1 and 0, 0 of them in pairs"),
         ("<!-- end -->\n", "Received: 0 and 1"),
