@@ -35,7 +35,7 @@ FLAGS = {
         "--validation_per_class=100",
         "--test_duplicates=allow",
         "--augmentation=small",
-        # What is derived for these images; weights are read for a network that is named.
+        # As derived for these images; to read weights, a network has to be named.
         "--backbone=vit",
         "--patch_size=4",
         "--width=96",
