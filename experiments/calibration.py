@@ -3,11 +3,11 @@
     python experiments/calibration.py --groceries=FOLDER --cnn_weights=FILE.npz
 
 Fine-tunes with validation images, `--abstain_precision=0.98` and `--coverage=0.95`, for
-three seeds: a ViT on Fashion-MNIST with 25 labels a class, pre-trained once for all
-seeds; and EfficientNet-Lite0 (see efficientnet_lite0.py) on the Grocery Store Dataset
-in FOLDER, as train/, val/ and test/, with 8 labels a class. A finished run is kept.
-Reads what `evaluation.json` found on the test images with the weights that would be
-exported, writes experiments/results/calibration.json and prints the table made from it.
+three seeds: the ViT of fashion_mnist_250_labels.flags, pre-trained once for all seeds;
+and EfficientNet-Lite0 (see efficientnet_lite0.py) on the Grocery Store Dataset in
+FOLDER, as train/, val/ and test/, with 8 labels a class. A finished run is kept. Reads
+what `evaluation.json` found on the test images with the weights that would be exported,
+writes experiments/results/calibration.json and prints the table made from it.
 """
 
 import argparse
@@ -21,7 +21,6 @@ RESULT = RESULTS / "calibration.json"
 COMMAND = "python experiments/calibration.py --groceries=FOLDER --cnn_weights=FILE.npz"
 SEEDS = (0, 1, 2)
 SHARED = (
-    "--preset=quick",
     "--stages=finetune,evaluate",
     "--checkpoint=last",  # so that validation images choose nothing else
     "--abstain_precision=0.98",
@@ -29,20 +28,11 @@ SHARED = (
 )
 FLAGS = {
     "Fashion-MNIST": (
-        "--dataset=idx",
-        "--data_dir=/usr/share/datasets/fashion-mnist",
-        "--labels_per_class=25",
+        "--flagfile=experiments/fashion_mnist_250_labels.flags",
         "--validation_per_class=100",
-        "--test_duplicates=allow",
-        "--augmentation=small",
-        # As derived for these images; to read weights, a network has to be named.
-        "--backbone=vit",
-        "--patch_size=4",
-        "--width=96",
-        "--depth=6",
-        "--heads=4",
     ),
     "Groceries": (
+        "--preset=quick",
         "--dataset=folder",
         "--labels_per_class=8",
         "--test_duplicates=allow",
@@ -118,7 +108,7 @@ def measure(folder, groceries, cnn_weights, result):
         for seed, where in zip(map(str, SEEDS), folders, strict=True):
             if seed in seeds:
                 continue
-            own = (*SHARED, *flags, f"--seed={seed}")
+            own = (*flags, *SHARED, f"--seed={seed}")
             if name == "Groceries":
                 own += images
             elif where == folders[0]:
