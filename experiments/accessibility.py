@@ -96,7 +96,8 @@ def main():
         for file in map(pathlib.Path, given.reports.split(",")):
             text = file.read_text(encoding="utf-8")
             windows = {name: look(text, axe, flags) for name, flags in WINDOWS.items()}
-            result["axe_core"] = [found.pop("version") for found in windows.values()][0]
+            versions = {found.pop("version") for found in windows.values()}
+            (result["axe_core"],) = versions
             name = file.resolve().parent.name
             reports[name] = {"bytes": file.stat().st_size, "windows": windows}
         write_json(RESULT, result)

@@ -21,8 +21,8 @@ sys.path.insert(0, str(ROOT / "experiments" / "benchmarks"))
 
 RESULT = RESULTS / "time_limit.json"
 COMMAND = "python experiments/time_limit.py --groceries=FOLDER"
-MINUTES = {"digits": 6, "Fashion-MNIST": 20, "7 kinds of groceries": 10}
 PHOTOGRAPHS = "7 kinds of groceries"
+MINUTES = {"digits": 6, "Fashion-MNIST": 20, PHOTOGRAPHS: 10}
 SETS = {
     "digits": ("--dataset=digits", "--labels_per_class=4"),
     "Fashion-MNIST": (

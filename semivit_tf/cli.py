@@ -8,6 +8,7 @@ import pathlib
 import shlex
 import signal
 import sys
+import sysconfig
 import tempfile
 import textwrap
 import time
@@ -17,7 +18,6 @@ from absl import flags
 from semivit_tf.config import Config
 from semivit_tf.config.backbone import BackboneConfig
 from semivit_tf.config.config import described_default
-from semivit_tf.config.flagfiles import find_flagfile
 from semivit_tf.config.settings import InputError
 from semivit_tf.config.sweep import CNN_STAGES
 from semivit_tf.one_line import one_line
@@ -35,6 +35,9 @@ put your own after the flagfile; --semi_threshold= takes a value of it back."""
 
 _COMMAND = {"command": "python main.py", "recipe": "experiments/quickstart.flags"}
 _INSTALLED = {"command": "semivit", "recipe": "quickstart.flags"}
+# Where flagfiles lie that came with the package.
+_RECIPES = pathlib.Path(sysconfig.get_path("data"), "share", "semivit_tf")
+_FLAGFILE = "--flagfile="
 # The order of the main flags.
 _GROUPS = ("data", "backbone", "run", "foreign_images", "new_images", "sweep")
 _OWN_FLAGS = ("flagfile", "help", "helpfull")  # those that are no settings
@@ -143,11 +146,24 @@ def parse_second_network(argv, config):
     )
 
 
+def _with_folder(argument):
+    """Returns an argument; where it names an installed flagfile, with its folder.
+
+    A file of that name in the folder where the command runs comes first.
+    """
+    name = argument.removeprefix(_FLAGFILE)
+    if name in ("", argument) or pathlib.Path(name).exists():
+        return argument
+    installed = _RECIPES / name
+    known = installed.parent == _RECIPES and installed.is_file()
+    return f"{_FLAGFILE}{installed}" if known else argument
+
+
 def _parsed(argv):
     """Returns the `FlagValues` of a command line."""
     values = define_flags()
     try:
-        rest = values([argv[0], *map(find_flagfile, argv[1:])])
+        rest = values([argv[0], *map(_with_folder, argv[1:])])
     except flags.Error as error:
         raise InputError(" ".join(str(error).split())) from error
     if rest[1:]:

@@ -1,6 +1,20 @@
 """A set of images of one size, held in memory."""
 
 import numpy as np
+import tensorflow as tf
+
+
+def take_images(images, index):
+    """Returns some images of an array, as a tensor.
+
+    `tf.gather` in a pipeline would copy all images into its graph.
+
+    Args:
+        images: uint8 array `[N, H, W, C]`.
+        index: Integer tensor `[...]`.
+    """
+    taken = tf.numpy_function(images.__getitem__, [index], tf.uint8, stateful=False)
+    return tf.ensure_shape(taken, (*index.shape, *images.shape[1:]))
 
 
 class ArraySource:

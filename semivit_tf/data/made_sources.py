@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import tensorflow as tf
 
-from semivit_tf.data.array_source import ArraySource
+from semivit_tf.data.array_source import ArraySource, take_images
 from semivit_tf.data.encoded_source import EncodedSource
 from semivit_tf.data.joined_source import JoinedSource
 
@@ -39,11 +39,7 @@ class EncodedArray(EncodedSource):
         return f"generated image {index}"
 
     def contents(self, index):
-        # A gather in the graph would copy all images into it.
-        image = tf.numpy_function(
-            self.images.__getitem__, [index], tf.uint8, stateful=False
-        )
-        return tf.io.encode_png(tf.ensure_shape(image, self.images.shape[1:]))
+        return tf.io.encode_png(take_images(self.images, index))
 
 
 def extended(source, images, labels):

@@ -10,6 +10,7 @@ from semivit_tf.augment.central_view import central_view
 from semivit_tf.augment.decoding import decode
 from semivit_tf.augment.image_header import MAX_PIXELS
 from semivit_tf.contracts import HasContents
+from semivit_tf.data.array_source import take_images
 from semivit_tf.data.as_it_is import as_it_is
 from semivit_tf.data.order import index_batches
 from semivit_tf.data.unfinished_reads import noting
@@ -185,12 +186,8 @@ def evaluation_batches(
 
     @as_it_is
     def take(index):
-        # A gather in the graph would copy all images into it.
-        images = tf.numpy_function(
-            source.images.__getitem__, [index], tf.uint8, stateful=False
-        )
-        images.set_shape((None, *source.image_shape))
-        return central_view(images, size, share), tf.gather(source.labels, index)
+        images = central_view(take_images(source.images, index), size, share)
+        return images, tf.gather(source.labels, index)
 
     order = tf.data.Dataset.from_tensor_slices(indices)
     if isinstance(source, HasContents):

@@ -5,12 +5,11 @@ import tomllib
 
 import pytest
 
+from semivit_tf import cli
 from semivit_tf.cli import parse
-from semivit_tf.config import flagfiles
-from semivit_tf.config.flagfiles import find_flagfile
 from semivit_tf.config.settings import InputError
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -20,7 +19,7 @@ def folders(tmp_path, monkeypatch):
     installed.mkdir()
     here.mkdir()
     (installed / "one.flags").write_text("--seed=7\n")
-    monkeypatch.setattr(flagfiles, "INSTALLED", installed)
+    monkeypatch.setattr(cli, "_RECIPES", installed)
     monkeypatch.chdir(here)
     return installed, here
 
@@ -43,7 +42,7 @@ def test_a_file_of_that_name_comes_first(folders):
     ["--flagfile=", "--flagfile=two.flags", "--flagfile=../one.flags", "--seed=1"],
 )
 def test_all_else_stays_as_it_is(argument, folders):
-    assert find_flagfile(argument) == argument
+    assert cli._with_folder(argument) == argument
 
 
 def test_a_flagfile_that_is_nowhere_is_refused(folders):
@@ -54,7 +53,7 @@ def test_a_flagfile_that_is_nowhere_is_refused(folders):
 def test_recipes_are_installed_where_they_are_looked_for():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     ((folder, patterns),) = project["tool"]["setuptools"]["data-files"].items()
-    assert pathlib.Path(folder).parts == flagfiles.INSTALLED.parts[-2:]
+    assert pathlib.Path(folder).parts == cli._RECIPES.parts[-2:]
     installed = {file for pattern in patterns for file in ROOT.glob(pattern)}
     assert installed == set(ROOT.rglob("experiments/**/*.flags"))
 
