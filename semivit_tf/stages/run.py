@@ -41,7 +41,8 @@ class Run:
         fixed: By stage, a dict of flag to value: what the checks have settled of that
             which was not said, or an earlier run of the same command in this folder.
         needs: By stage, its `Need`, or None where that is not known.
-        work: Float. The share of a derived number of updates that there is time for.
+        work: By stage, the share of a derived number of updates that there is time for;
+            all of them where it says nothing.
         deadline: Optional float. When `time.monotonic()` is past it, a stage ends.
     """
 
@@ -54,7 +55,7 @@ class Run:
     say: Callable = print
     fixed: Mapping[str, dict] = dataclasses.field(default_factory=dict)
     needs: Mapping[str, Need | None] = dataclasses.field(default_factory=dict)
-    work: float = 1.0
+    work: Mapping[str, float] = dataclasses.field(default_factory=dict)
     deadline: float | None = None
 
     # === Stages ===
@@ -70,7 +71,8 @@ class Run:
         if not stage.kind.trains:
             return getattr(self.config, stage.settings) if stage.settings else None
         replicas = self.strategy.num_replicas_in_sync
-        settings = settled_settings(stage, self.config, self.data, replicas, self.work)
+        work = self.work.get(stage.name, 1.0)
+        settings = settled_settings(stage, self.config, self.data, replicas, work)
         return self._with_fixed(settings, stage)
 
     def fix(self, stage, **values):

@@ -50,42 +50,69 @@ class Timetable:
         return text
 
     def begin(self, run, stage):
-        """Returns the run with as much work for a stage as there is time for."""
+        """Returns the run with as much work for each stage as there is time for."""
         if stage not in self.plans:
             return run
         self._began = time.monotonic()
-        work = self._share(run, stage)
-        later = work * sum(plan.seconds for _, plan in self._from(stage)[1:])
+        plans = self._from(stage)
+        work = self._shares(run, plans)
+        later = sum(p.speed.seconds(work.get(s, 1.0) * p.steps) for s, p in plans[1:])
         deadline = self.end - self.ending - 0.8 * self.slowness * later
-        return run.timed(work=work, deadline=deadline)
+        named = {stage.name: share for stage, share in work.items()}
+        return run.timed(work=named, deadline=deadline)
 
     def _from(self, stage):
         """Returns the plans of a stage and of those after it."""
         number = self.wanted.index(stage)
         return [(s, self.plans[s]) for s in self.wanted[number:] if s in self.plans]
 
-    def _share(self, run, stage):
-        """Returns for which share of what this and later stages do there is time."""
-        plans = self._from(stage)
-        shrinks = [(n, p) for n, p in plans if run.may_derive(n, "epochs")]
-        work = sum(p.speed.step * p.steps for _, p in shrinks)
-        fixed = sum(p.seconds for _, p in plans) - work
-        if not work:
-            return 1.0
-        left = (self.end - self.ending - time.monotonic()) / self.slowness
-        share = (left - fixed) / work
-        if share < _LEAST and not self.corrected:
-            needed = self.limit + fixed + _LEAST * work - left
+    def _shares(self, run, plans):
+        """Returns by stage for which share of what it does there is time.
+
+        Args:
+            run: `Run`.
+            plans: List of pairs of `Stage` and `Plan`: what is left.
+        """
+        work = {
+            stage: plan.speed.step * plan.steps
+            for stage, plan in plans
+            if run.may_derive(stage, "epochs")
+        }
+        fixed = sum(plan.seconds for _, plan in plans) - sum(work.values())
+        left = (self.end - self.ending - time.monotonic()) / self.slowness - fixed
+        least = _LEAST * sum(work.values())
+        if work and left < least and not self.corrected:
+            needed = self.limit + least - left
             raise InputError(
                 f"--time_limit={run.config.run.time_limit} is too short: about "
                 f"{clock(needed)} are needed at least"
             )
-        return min(1.0, max(_LEAST, share))
+        found = allotted(list(work.values()), left)
+        return {
+            stage: max(_LEAST, given / wanted) if wanted else 1.0
+            for (stage, wanted), given in zip(work.items(), found, strict=True)
+        }
 
     def ended(self, run, stage):
         """Learns from how long a stage took."""
         if stage in self.plans:
             plan = self.plans.pop(stage)
-            expected = plan.speed.seconds(max(1, round(plan.steps * run.work)))
+            expected = plan.speed.seconds(
+                max(1, round(plan.steps * run.work.get(stage.name, 1.0)))
+            )
             self.slowness = (time.monotonic() - self._began) / expected
             self.corrected = True
+
+
+def allotted(wanted, time_left):
+    """Returns what each of several gets of the time that is left for all.
+
+    Who wants little gets it whole, since that leaves the others hardly less: a stage
+    that learns a few labels is short and decides much. The others get the same.
+    """
+    found, time_left = [0.0] * len(wanted), max(0.0, time_left)
+    order = sorted(range(len(wanted)), key=lambda number: wanted[number])
+    for place, number in enumerate(order):
+        found[number] = min(wanted[number], time_left / (len(order) - place))
+        time_left -= found[number]
+    return found

@@ -12,7 +12,7 @@ from semivit_tf.config.settings import InputError
 from semivit_tf.stages import speed, timetable
 from semivit_tf.stages.plan import Plan
 from semivit_tf.stages.speed import Speed, estimated_speed, seconds_of_reading
-from semivit_tf.stages.timetable import Timetable
+from semivit_tf.stages.timetable import Timetable, allotted
 from tests.stages.runs import prepared
 
 STEPS = {"pretrain": 100, "finetune": 50, "semi_finetune": 200}
@@ -44,7 +44,10 @@ def table(monkeypatch, tmp_path, limit, **flags):
 
 
 def test_less_is_done_where_time_is_short(monkeypatch, tmp_path):
-    """380 s are planned; of 220 s, 20 end the run and 30 begin stages: 170 of 350."""
+    """380 s are planned; of 220 s, 20 end the run and 30 begin stages: 170 of 350.
+
+    Fine-tuning gets its 50 s, and the others 60 s each.
+    """
     made, times, now = table(monkeypatch, tmp_path, "220s")
     assert times.describe() == (
         "training takes about 6:20: pretrain 1:50, finetune 1:00, "
@@ -52,25 +55,41 @@ def test_less_is_done_where_time_is_short(monkeypatch, tmp_path):
     )
     first, second, third = times.wanted
     begun = times.begin(made, first)
-    assert begun.work == pytest.approx(170 / 350)
-    assert begun.deadline == pytest.approx(1200 - 0.8 * 270 * 170 / 350)
-    # Twice as slow as planned: what follows counts twice, 120 s of the 200 are gone.
-    planned = 10 + round(100 * begun.work)
-    now[0] += 2 * planned
+    shares = {"pretrain": 0.6, "finetune": 1.0, "semi_finetune": 0.3}
+    assert begun.work == pytest.approx(shares)
+    assert begun.deadline == pytest.approx(1200 - 0.8 * (60 + 70))
+    # Twice as slow as planned: of the 200 s 140 are gone, and 30 are as 60.
+    now[0] += 2 * (10 + 60)
     times.ended(begun, first)
     assert times.slowness == pytest.approx(2.0)
     begun = times.begin(made, second)
-    assert begun.work == pytest.approx(((200 - 2 * planned) / 2 - 20) / 250)
+    assert begun.work == pytest.approx({"finetune": 5 / 50, "semi_finetune": 5 / 200})
+    assert begun.deadline == pytest.approx(1200 - 0.8 * 2 * 15)
     now[0] = 1300.0  # nothing is left
     times.ended(begun, second)
     begun = times.begin(made, third)
-    assert begun.work == 0.02 and begun.deadline == 1200.0
+    assert begun.work == {"semi_finetune": 0.02} and begun.deadline == 1200.0
+
+
+@pytest.mark.parametrize(
+    ("wanted", "time_left", "given"),
+    [
+        ([100, 50, 200], 170, [60, 50, 60]),
+        ([100, 50, 200], 90, [30, 30, 30]),
+        ([100, 50, 200], 340, [100, 50, 190]),
+        ([100, 50, 200], 500, [100, 50, 200]),
+        ([100, 50], -3, [0, 0]),
+        ([], 10, []),
+    ],
+)
+def test_who_wants_little_gets_it_whole(wanted, time_left, given):
+    assert allotted(wanted, time_left) == pytest.approx(given)
 
 
 def test_enough_time_changes_nothing(monkeypatch, tmp_path):
     made, times, _ = table(monkeypatch, tmp_path, "1h")
     assert "less" not in times.describe()
-    assert times.begin(made, times.wanted[0]).work == 1.0
+    assert set(times.begin(made, times.wanted[0]).work.values()) == {1.0}
 
 
 def test_too_little_time_is_refused_before_anything_is_trained(monkeypatch, tmp_path):
@@ -84,16 +103,19 @@ def test_what_is_said_is_done(monkeypatch, tmp_path):
     """All but fine-tuning is said: of 200 s, 320 are not to be had."""
     said = {"pretrain_epochs": 2, "semi_epochs": 2}
     made, times, _ = table(monkeypatch, tmp_path, "390s", **said)
-    assert times.begin(made, times.wanted[0]).work == pytest.approx((370 - 330) / 50)
+    expected = {"finetune": pytest.approx((370 - 330) / 50)}
+    assert times.begin(made, times.wanted[0]).work == expected
     said["finetune_epochs"] = 3
     made, times, _ = table(monkeypatch, tmp_path, "30s", **said)
-    assert times.begin(made, times.wanted[0]).work == 1.0
+    assert times.begin(made, times.wanted[0]).work == {}
 
 
 def test_a_time_limit_scales_the_updates(tmp_path):
     made = prepared(tmp_path, stages="finetune", labels_per_class=2, preset="balanced")
     (stage,) = made.wanted
-    whole, half = (made.timed(work=w).settings(stage).epochs for w in (1.0, 0.5))
+    whole, half = (
+        made.timed(work=work).settings(stage).epochs for work in ({}, {"finetune": 0.5})
+    )
     assert (whole, half) == (300, 150)
 
 
