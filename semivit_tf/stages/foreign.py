@@ -236,10 +236,6 @@ def without_foreign(run, user):
     with open(file_of(run, stage, ".csv"), encoding="utf-8", newline="") as file:
         foreign = [int(row["index"]) for row in csv.DictReader(file)]
     left = np.setdiff1d(split.unlabeled, foreign)
-    run.say(
-        f"{user.name}: without {len(foreign)} foreign images, {len(left)} unlabelled "
-        "ones are left"
-    )
     split = dataclasses.replace(split, unlabeled=left)
     data = dataset_of(run.config, run.data.parts, split)
     return dataclasses.replace(run, data=data)

@@ -166,7 +166,7 @@ def settle_settings(run, stage):
     """
     if stage.data is not None or run.stage_folder(stage).done:
         return run
-    found = run.derived(stage)
+    found = stage.kind.learns_from(run, stage).derived(stage)
     if not found:
         return run
     if run.is_chief:

@@ -90,9 +90,18 @@ class SemiFinetune(TrainingKind):
         check_dropped(run, stage)
         return super().check(run, stage)
 
+    def learns_from(self, run, stage):
+        return without_foreign(run, stage)
+
     def carry_out(self, run, stage):
         if not run.stage_folder(stage).done:
-            run = without_foreign(run, stage)
+            before, run = len(run.data.split.unlabeled), self.learns_from(run, stage)
+            left = len(run.data.split.unlabeled)
+            if left < before:
+                run.say(
+                    f"{stage.name}: without {before - left} foreign images, {left} "
+                    "unlabelled ones are left"
+                )
         super().carry_out(run, stage)
 
     def batches(self, settings, data):

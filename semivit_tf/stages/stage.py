@@ -48,6 +48,10 @@ class Kind:
         """
         return run
 
+    def learns_from(self, run, stage):
+        """Returns the run with the images that the stage learns from, as it begins."""
+        return run
+
     def carry_out(self, run, stage):
         """Runs the stage, unless it is finished, and says what came out."""
         raise NotImplementedError

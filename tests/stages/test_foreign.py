@@ -1,8 +1,11 @@
 """Foreign images are found again by scikit-learn, listed, and left out of stage 3."""
 
+import contextlib
 import csv
 import dataclasses
+import io
 import json
+import math
 import shutil
 
 import numpy as np
@@ -15,7 +18,7 @@ from semivit_tf.data.label_splits import LabelSplit
 from semivit_tf.evaluation.features import extract_features
 from semivit_tf.evaluation.foreign_images import whitening
 from semivit_tf.stages.foreign import search, without_foreign
-from semivit_tf.stages.pipeline import prepare
+from semivit_tf.stages.pipeline import prepare, settle_settings
 from semivit_tf.stages.pseudo_label import answering
 from semivit_tf.stages.run_data import dataset_of
 from tests.report.html import Page
@@ -69,9 +72,16 @@ def photos(tmp_path_factory):
 @pytest.fixture(scope="module")
 def dropped_once(photos, tmp_path_factory):
     """A run whose stage 3 learned without foreign images."""
-    folder = tmp_path_factory.mktemp("runs") / "dropped"
+    folder, said = tmp_path_factory.mktemp("runs") / "dropped", io.StringIO()
     flags = (*FLAGS, f"--data_dir={photos}", f"--workdir={folder}", "--drop_foreign")
-    assert run(*flags, f"--stages={STAGES}") == 0
+    with contextlib.redirect_stdout(said):
+        assert run(*flags, f"--stages={STAGES}") == 0
+    found = json.loads((folder / "foreign.json").read_text())
+    left = found["images"] - found["found"]
+    assert (
+        f"semi_finetune: without {found['found']} foreign images, {left} unlabelled "
+        "ones are left\n"
+    ) in said.getvalue()
     return folder
 
 
@@ -88,6 +98,12 @@ def flags(photos):
 def prepared(folder, flags, stages=STAGES):
     given = (*TINY, *flags, f"--workdir={folder}", f"--stages={stages}")
     return prepare(parse(["main.py", *given]))
+
+
+def stage_three(folder, flags):
+    here = prepared(folder, flags)
+    (stage,) = [stage for stage in here.wanted if stage.name == "semi_finetune"]
+    return here, stage
 
 
 def read(folder):
@@ -157,16 +173,8 @@ def test_what_is_unlike_every_class_is_found_by_its_name(dropped_once):
 
 
 def test_stage_three_learns_the_others(dropped_once, flags):
-    found, rows = read(dropped_once)
-    said = []
-    here = prepared(dropped_once, flags)
-    (stage,) = [stage for stage in here.wanted if stage.name == "semi_finetune"]
-    object.__setattr__(here, "say", said.append)
+    (found, rows), (here, stage) = read(dropped_once), stage_three(dropped_once, flags)
     data, left = without_foreign(here, stage).data, found["images"] - found["found"]
-    assert said == [
-        f"semi_finetune: without {len(rows)} foreign images, {left} unlabelled ones "
-        "are left"
-    ]
     whole = here.data
     assert not set(data.unlabeled_indices) & {int(row["index"]) for row in rows}
     assert len(data.unlabeled_indices) == left
@@ -176,6 +184,21 @@ def test_stage_three_learns_the_others(dropped_once, flags):
         )
     lines = (dropped_once / "semi_finetune" / "metrics.jsonl").read_text().splitlines()
     assert json.loads(lines[-1])["step"] == 2 * (left // 8)
+
+
+def test_its_passes_are_counted_by_what_is_left(dropped, flags):
+    found, rows = read(dropped)
+    shutil.rmtree(dropped / "semi_finetune")
+    here, stage = stage_three(dropped, flags)
+    said, left_out = [], "--semi_epochs="
+    given = [flag for flag in (*TINY, *flags) if not flag.startswith(left_out)]
+    config = parse(["main.py", *given, "--preset=quick", f"--workdir={dropped}"])
+    here = dataclasses.replace(here, config=config, say=said.append)
+    settled, left = settle_settings(here, stage), found["images"] - found["found"]
+    epochs = math.ceil(400 / (left // 8))  # of 400 updates, 8 images each
+    assert epochs != math.ceil(400 / (found["images"] // 8))
+    assert settled.settings(stage).epochs == epochs
+    assert f"{left_out}{epochs} " in said[0]
 
 
 def test_the_report_says_it(dropped_once):
