@@ -1,6 +1,6 @@
 """How often is drift found where there is none, and where there is?
 
-    python experiments/drift.py
+    python experiments/drift.py --cnn_weights=FILE.npz
 
 References of 500 test images of Fashion-MNIST are compared with 100 other images, as
 the stage `check_drift` does, but with 199 permutations: 200 draws of the same kind, and
@@ -9,17 +9,9 @@ directions; confidences are those of a logistic regression on 250 labelled image
 Writes experiments/results/drift.json and prints the table made from it.
 """
 
-import pathlib
-import sys
-
 import numpy as np
+from frozen_features import load_fashion, main
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "experiments")]
-
-from campaign import RESULTS, main  # noqa: E402
-
-RESULT = RESULTS / "drift.json"
 REFERENCE, NEW, DIRECTIONS, LABELS = 500, 100, 100, 25
 SAME, SHIFTS, DRAWS, LEVEL = 200, 10, 199, 0.05
 
@@ -39,7 +31,7 @@ def classifier(features, labels):
 def pools(found):
     """Returns by name what new images are drawn from, and of it the test images."""
     shifted = len(found["inverted"])
-    test, labels = found["fashion_test"], found["fashion_test_labels"]
+    test, labels = found["test"], found["test_labels"]
     test, labels = test[:-shifted], labels[:-shifted]
     return {
         "the same": test,
@@ -64,14 +56,12 @@ def draw(pools, name, generator):
     return test[reference], generator.permutation(pools[name])[:NEW]
 
 
-def measure(folder):
+def measure(arguments):
     """Returns how often each kind of new images is taken for drift."""
-    from frozen_features import features
-
     from semivit_tf.evaluation.drift import compare_samples
 
-    found = features()
-    model = classifier(found["fashion_train"], found["fashion_train_labels"])
+    found = load_fashion(arguments)
+    model = classifier(found["train"], found["train_labels"])
     axes = np.random.default_rng(0).normal(size=(found["digits"].shape[1], DIRECTIONS))
 
     def seen(images):
@@ -90,7 +80,7 @@ def measure(folder):
             for one in ("features", "confidences"):
                 alarms[one] += int(compared[one]["p_value"] < LEVEL)
         result[name] = {"draws": draws, "alarms": alarms}
-    return {"command": "python experiments/drift.py", "level": LEVEL, "kinds": result}
+    return {"level": LEVEL, "kinds": result}
 
 
 def table(result):
@@ -104,4 +94,4 @@ def table(result):
 
 
 if __name__ == "__main__":
-    main(__doc__.splitlines()[0], RESULT, measure, table, "runs/drift")
+    main(__doc__.splitlines()[0], "drift", measure, table)

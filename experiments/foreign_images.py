@@ -1,6 +1,6 @@
 """How many foreign images among unlabelled ones are found, and how many others?
 
-    python experiments/foreign_images.py --data_dir=FOLDER
+    python experiments/foreign_images.py --data_dir=FOLDER --cnn_weights=FILE.npz
 
 Every fifth unlabelled image is planted: a digit among garments, or an image of classes
 that have no label, of garments or of groceries (whole coarse classes, as in
@@ -11,27 +11,19 @@ groceries with seeds 100 to 105. Writes experiments/results/foreign_images.json 
 prints the table made from it.
 """
 
-import argparse
 import csv
-import json
 import pathlib
-import sys
 
 import numpy as np
+from campaign import spread
+from frozen_features import load_fashion, load_groceries, main
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "experiments")]
-
-from campaign import RESULTS, spread, write_json  # noqa: E402
-
-COMMAND = "python experiments/foreign_images.py --data_dir=FOLDER"
-RESULT = RESULTS / "foreign_images.json"
 SEEDS = (0, 1, 2)
 FALSE_ALARMS = 0.05
 NATIVE = 1_600  # unlabelled garments
 CASES = {
-    "garments, 25 labels a class": ("fashion_train", 25),
-    "garments, 25 labels for each of 8 classes": ("fashion_train", 25),
+    "garments, 25 labels a class": ("garments", 25),
+    "garments, 25 labels for each of 8 classes": ("garments", 25),
     "groceries, 8 labels a class": ("groceries", 8),
 }
 PLANTED = "digits", "the other 2 classes", "other coarse classes"
@@ -108,11 +100,17 @@ def measure_one(known, unlabeled, foreign):
     }
 
 
-def measure(data_dir):
+def measure(arguments):
     """Returns what is found in all cases, with all seeds."""
-    from frozen_features import features
-
-    found, coarse = features(), coarse_classes(data_dir)
+    fashion, groceries = load_fashion(arguments), load_groceries(arguments)
+    found = {
+        "garments": fashion["train"],
+        "garments_labels": fashion["train_labels"],
+        "digits": fashion["digits"],
+        "groceries": groceries.features,
+        "groceries_labels": groceries.labels,
+    }
+    coarse = coarse_classes(arguments.data_dir)
     cases = {
         case: {
             str(seed): measure_one(*planted(case, found, coarse, seed))
@@ -120,7 +118,7 @@ def measure(data_dir):
         }
         for case in CASES
     }
-    return {"command": COMMAND, "expected_false_alarms": FALSE_ALARMS, "cases": cases}
+    return {"expected_false_alarms": FALSE_ALARMS, "cases": cases}
 
 
 def table(result):
@@ -142,16 +140,5 @@ def table(result):
     return "\n".join(lines)
 
 
-def main():
-    """Measures, writes the result, and prints the table made from it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data_dir")
-    parser.add_argument("--table", action="store_true", help="print the table only")
-    given = parser.parse_args()
-    if not given.table:
-        write_json(RESULT, measure(given.data_dir))
-    print(table(json.loads(RESULT.read_text())))
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__.splitlines()[0], "foreign_images", measure, table)

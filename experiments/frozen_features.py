@@ -1,36 +1,70 @@
-"""Features of EfficientNet-Lite0 that experiments share, computed once.
+"""Features that experiments share, of a network that learns none of the images.
 
-    python experiments/frozen_features.py --data_dir=FOLDER --cnn_weights=FILE.npz
-
-FOLDER has the Grocery Store Dataset as train/, val/ and test/; the weights are those
-that efficientnet_lite0.py reads. Writes features of groceries, of Fashion-MNIST's
-images as they are, inverted and blurred, and of scikit-learn's digits, to
-runs/frozen_features.npz.
+EfficientNet-Lite0 encodes, once: groceries as the stage `probe` does, and images of
+Fashion-MNIST as they are, inverted and blurred, beside scikit-learn's digits. What it
+has found is kept in the folder of the experiments.
 """
 
 import argparse
+import dataclasses
+import json
 import pathlib
 import sys
-
-import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "experiments")]
 
-FILE = ROOT / "runs" / "frozen_features.npz"
+import numpy as np  # noqa: E402
+from campaign import RESULTS, write_json  # noqa: E402
+
+ARGUMENTS = "--data_dir=FOLDER --cnn_weights=FILE.npz"
+FLAGS = "--dataset=folder --augmentation=photo --central_share=1 --image_size=128"
+# A network of another package has neither drop path nor groups of layers.
+FLAGS += " --finetune_drop_path=0 --finetune_layer_decay=1"
+FLAGS += " --semi_drop_path=0 --semi_layer_decay=1 --stages=probe"
 FASHION = "/usr/share/datasets/fashion-mnist"
 TRAINING, TEST, SHIFTED = 5_000, 5_000, 1_000  # images of Fashion-MNIST
-SIZE, GROCERIES = 64, 128  # pixels
+SIZE = 64  # their pixels, for the network
 
 
-def groceries(data_dir):
-    """Yields batches of photos of training, with their classes."""
-    from semivit_tf.data.folder import load_folder
-    from semivit_tf.data.pipelines import evaluation_batches
+@dataclasses.dataclass(frozen=True)
+class Groceries:
+    """Features `[N, D]` and labels `[N]` of the training and the test images."""
 
-    train = load_folder(data_dir).train
-    indices = np.arange(len(train))
-    return evaluation_batches(train, indices, (GROCERIES, GROCERIES), 64)
+    features: np.ndarray
+    labels: np.ndarray
+    test_features: np.ndarray
+    test_labels: np.ndarray
+    classes: int
+
+
+def load_groceries(arguments):
+    """Returns the `Groceries` of a command line."""
+    from efficientnet_lite0 import write
+
+    from semivit_tf.cli import parse
+    from semivit_tf.stages.pipeline import prepare
+    from semivit_tf.stages.probe import features_of
+
+    file = arguments.workdir / "efficientnet_lite0.keras"
+    if not file.exists():
+        write(arguments.cnn_weights, file)
+    named = [
+        f"--data_dir={arguments.data_dir}",
+        f"--backbone=keras:{file}",
+        f"--probe_features={arguments.workdir / 'features'}",
+        f"--workdir={arguments.workdir / 'none'}",  # nothing is written there
+    ]
+    run = prepare(parse(["main.py", *FLAGS.split(), *named]))
+    _, features = features_of(run, run.wanted[0])
+    parts = run.data.parts
+    return Groceries(
+        features.of_training(np.arange(len(parts.train))),
+        parts.train.labels,
+        features.of_test(),
+        parts.test.labels,
+        len(parts.train.class_names),
+    )
 
 
 def fashion(part, count):
@@ -67,55 +101,62 @@ def enlarged(images):
         yield tf.image.grayscale_to_rgb(resized)
 
 
-def compute(data_dir, cnn_weights):
-    """Returns all arrays by name."""
+def load_fashion(arguments):
+    """Returns features and labels by name, see `pools` of drift.py."""
     import tensorflow as tf
     from efficientnet_lite0 import build, load
 
-    network = build()
-    load(network, cnn_weights)
-    encode = tf.function(lambda x: network(x, training=False), reduce_retracing=True)
-
-    def of(batches):
-        return np.concatenate([encode(some).numpy() for some in batches])
-
-    train, train_labels = fashion("train", TRAINING)
-    test, test_labels = fashion("test", TEST)
-    parts = {
-        "fashion_train": train,
-        "fashion_test": test,
-        "inverted": 255 - test[-SHIFTED:],
-        "blurred": blurred(test[-SHIFTED:]),
-        "digits": digits(),
-    }
-    found = {name: of(enlarged(images)) for name, images in parts.items()}
-    found |= {"fashion_train_labels": train_labels, "fashion_test_labels": test_labels}
-    rows = [(encode(photos).numpy(), labels) for photos, labels in groceries(data_dir)]
-    features, labels = zip(*rows, strict=True)
-    return found | {
-        "groceries": np.concatenate(features),
-        "groceries_labels": np.concatenate(labels),
-    }
-
-
-def features():
-    """Returns what this script has written."""
-    if not FILE.exists():
-        raise SystemExit(f"{FILE} should be there: see experiments/frozen_features.py")
-    with np.load(FILE, allow_pickle=False) as file:
-        return {name: file[name] for name in file}
+    file = arguments.workdir / "fashion.npz"
+    if not file.exists():
+        network = build()
+        load(network, arguments.cnn_weights)
+        encode = tf.function(
+            lambda x: network(x, training=False), reduce_retracing=True
+        )
+        train, train_labels = fashion("train", TRAINING)
+        test, test_labels = fashion("test", TEST)
+        parts = {
+            "train": train,
+            "test": test,
+            "inverted": 255 - test[-SHIFTED:],
+            "blurred": blurred(test[-SHIFTED:]),
+            "digits": digits(),
+        }
+        found = {
+            name: np.concatenate([encode(some).numpy() for some in enlarged(images)])
+            for name, images in parts.items()
+        }
+        found |= {"train_labels": train_labels, "test_labels": test_labels}
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(file, **found)
+    with np.load(file, allow_pickle=False) as kept:
+        return {name: kept[name] for name in kept}
 
 
-def main():
-    """Writes the file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data_dir", required=True)
-    parser.add_argument("--cnn_weights", required=True)
-    given = parser.parse_args()
-    found = compute(given.data_dir, given.cnn_weights)
-    FILE.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(FILE, **found)
+def probabilities(scores):
+    """Returns the softmax of scores `[N, K]`."""
+    found = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return found / found.sum(axis=1, keepdims=True)
 
 
-if __name__ == "__main__":
-    main()
+def main(summary, name, measure, table):
+    """Measures, writes the result and prints the table made from it.
+
+    Args:
+        summary: String. What the command does.
+        name: String. That of the script and of its result.
+        measure: Function from the arguments, with which to load, to the result.
+        table: Function from the result to Markdown.
+    """
+    parser = argparse.ArgumentParser(description=summary)
+    parser.add_argument("--data_dir", help="folder of the Grocery Store Dataset")
+    parser.add_argument("--cnn_weights", help="of EfficientNet-Lite0")
+    parser.add_argument("--workdir", default="runs/frozen_features", type=pathlib.Path)
+    parser.add_argument("--table", action="store_true", help="print the table only")
+    arguments = parser.parse_args()
+    result = RESULTS / f"{name}.json"
+    if not arguments.table:
+        arguments.workdir = arguments.workdir.resolve()
+        command = f"python experiments/{name}.py {ARGUMENTS}"
+        write_json(result, {"command": command, **measure(arguments)})
+    print(table(json.loads(result.read_text())))

@@ -12,7 +12,7 @@ experiments/results/label_next.json and prints the table.
 """
 
 import numpy as np
-from grocery_features import main, probabilities
+from frozen_features import load_groceries, main, probabilities
 
 from semivit_tf.evaluation.next_labels import choose_next
 
@@ -75,8 +75,9 @@ def simulate(images, rule, seed):
     return found
 
 
-def measure(images):
+def measure(arguments):
     """Returns all accuracies: of each rule and seed, at the start and after rounds."""
+    images = load_groceries(arguments)
     return {
         "metric": "accuracy on the test images",
         "images": {"train": len(images.labels), "test": len(images.test_labels)},

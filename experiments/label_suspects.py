@@ -9,7 +9,7 @@ experiments/results/label_suspects.json and prints the table.
 """
 
 import numpy as np
-from grocery_features import main, probabilities
+from frozen_features import load_groceries, main, probabilities
 
 SEEDS, LABELS, WRONG, FOLDS = (0, 1, 2), 1000, 0.05, 5
 
@@ -50,8 +50,9 @@ def measure_one(images, seed):
     }
 
 
-def measure(images):
+def measure(arguments):
     """Returns the counts by seed."""
+    images = load_groceries(arguments)
     return {"seeds": {str(seed): measure_one(images, seed) for seed in SEEDS}}
 
 
