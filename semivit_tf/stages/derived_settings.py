@@ -32,14 +32,15 @@ def derived_settings(group, config, settings, images, work=1.0):
         return settings
     steps = settings.steps(*images)
     updates = max(1, round(work * UPDATES[config.run.preset][group]))
-    epochs = max(1, math.ceil(updates / steps))
+    epochs = math.ceil(updates / steps)
+    # A whole number of passes over many images would be more than the budget.
+    most = math.ceil(updates / epochs)
     if "epochs" in settings.said:
-        epochs = settings.epochs
+        epochs, most = settings.epochs, updates
     peak = PEAK_RATES[group] * math.sqrt(64 / max(64, _width(config.backbone)))
     rules = {
         "epochs": epochs,
-        # A pass over many images would be more than the budget.
-        "steps_per_epoch": updates if steps > updates else None,
+        "steps_per_epoch": most if steps > most else None,
         "warmup_epochs": _rounded(WARMUP[group] * epochs),
         "base_learning_rate": _rounded(peak * 256 / settings.batch_size),
         # Strong mixing of the labelled images takes more updates than there are.
@@ -50,7 +51,7 @@ def derived_settings(group, config, settings, images, work=1.0):
         # Of a generator.
         "minimum_learning_rate": 1e-6,
         "prediction": "v",
-        "ema_momentum": _momentum(epochs * min(steps, updates)),
+        "ema_momentum": _momentum(epochs * min(steps, most)),
     }
     if find_family(config.backbone.backbone) in ELSEWHERE:
         rules |= {"drop_path": 0.0, "layer_decay": 1.0}  # what these cannot have

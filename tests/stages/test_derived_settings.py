@@ -55,13 +55,31 @@ def test_a_wider_network_learns_at_lower_rates(digits):
     assert wide.base_learning_rate == pytest.approx(8e-3 / 2)
 
 
-def test_the_budget_ends_before_a_pass_over_many_images():
+@pytest.mark.parametrize(
+    ("images", "epochs", "steps"),
+    [
+        (1_000_000, 1, 400),
+        (59_750, 2, 200),  # of 373 in a pass
+        (21_000, 4, 100),  # of 131
+        (1_760, 37, 11),  # 407 in all: passes stay whole
+        (1_600, 40, 10),
+        (100, 400, 1),
+    ],
+)
+def test_the_budget_ends_within_a_pass_over_many_images(images, epochs, steps):
     config = Config.from_flags({**SMALL, "preset": "quick"})
     semi = config.semi.with_values(batch_size=32)
+    found = derived_settings("semi", config, semi, (images, 160))
+    assert (found.epochs, found.steps(images, 160)) == (epochs, steps)
+
+
+def test_epochs_that_were_said_are_passes():
+    config = Config.from_flags({**SMALL, "preset": "quick", "semi_epochs": 5})
+    semi = config.semi.with_values(batch_size=32)
+    found = derived_settings("semi", config, semi, (59_750, 160))
+    assert (found.epochs, found.steps(59_750, 160)) == (5, 373)
     found = derived_settings("semi", config, semi, (1_000_000, 160))
-    assert (found.epochs, found.steps(1_000_000, 160)) == (1, 400)
-    few = derived_settings("semi", config, semi, (1_600, 160))
-    assert (few.epochs, few.steps(1_600, 160)) == (40, 10)
+    assert (found.epochs, found.steps(1_000_000, 160)) == (5, 400)
 
 
 @pytest.mark.parametrize(
