@@ -51,6 +51,14 @@ def find_family(name):
     )
 
 
+def brings_weights(name):
+    """Returns whether a backbone comes with weights that it has learned."""
+    family, _, rest = name.partition(":")
+    if family == "keras_applications":  # NAME, or NAME and which weights
+        return ":" in rest
+    return family in ELSEWHERE and bool(rest)
+
+
 def arguments_of(constructor):
     """Returns the names of the arguments, also those handed on to a base class."""
     known, a_class = set(), inspect.isclass(constructor)

@@ -6,6 +6,7 @@ from semivit_tf.report.plots import plot
 
 TABLE_CLASSES = 20  # a table of more has no room
 _NAMED_CLASSES = 120  # in a picture
+_ROW = 0.72  # rem: names can be read, and a page scrolls where they are many
 _LISTED = 12
 _BLUE = (0.23, 0.49, 0.85)  # readable on white and on black
 
@@ -72,7 +73,7 @@ def _picture(shares, names):
         axes.set_ylabel("truth")
         axes.grid(False)
         if len(names) <= _NAMED_CLASSES:
-            small = {"fontsize": min(8, 500 / len(names))}
+            small = {"fontsize": min(8, 580 / len(names))}
             places = np.arange(len(names))
             axes.set_xticks(places, names, rotation=90, **small)
             axes.set_yticks(places, names, **small)
@@ -83,4 +84,5 @@ def _picture(shares, names):
         f"Confusion matrix of {len(names)} classes. The table below lists the classes "
         "that are mixed up most often."
     )
-    return plot(draw, described, "confusion", width=size, height=size)
+    least = _ROW * len(names)
+    return plot(draw, described, "confusion", width=size, height=size, least=least)

@@ -49,7 +49,7 @@ _REM = 7.5  # of a page for an inch: then its letters are as large as those arou
 _FONT = re.compile(r"font-family: [^;\"]*;? ?")  # that of the page is inherited
 
 
-def plot(draw, description, name, width=6.4, height=2.6):
+def plot(draw, description, name, width=6.4, height=2.6, least=0.0):
     """Draws a plot; returns it as `Markup`.
 
     Args:
@@ -58,6 +58,8 @@ def plot(draw, description, name, width=6.4, height=2.6):
         name: String, unique in the page.
         width: Float. Inches of paper; in a page, larger, where there is room.
         height: Float.
+        least: Float. Widths of a letter that it takes on a screen at least, where it
+            can be scrolled.
     """
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
         # The browser has glyphs that the fonts here lack.
@@ -67,11 +69,18 @@ def plot(draw, description, name, width=6.4, height=2.6):
         draw(figure.subplots())
         written = io.StringIO()
         figure.savefig(written, format="svg", metadata={"Date": None})
-    return _for_page(written.getvalue(), description, name, width)
+    return _for_page(written.getvalue(), description, name, (least, width * _REM))
 
 
-def _for_page(svg, description, name, width):
-    """Returns an SVG file as an element of a page; what is in it is escaped already."""
+def _for_page(svg, description, name, widths):
+    """Returns an SVG file as an element of a page; what is in it is escaped already.
+
+    Args:
+        svg: String.
+        description: See `plot`.
+        name: See `plot`.
+        widths: Pair of floats: the least and the largest width, in rem.
+    """
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
     svg = re.sub(r"<style.*?</style>", "", svg, flags=re.S)
@@ -82,7 +91,9 @@ def _for_page(svg, description, name, width):
         svg = svg.replace(color, f"var({variable})")
     box = re.search(r'viewBox="[^"]*"', svg)[0]
     body = svg[svg.index(">") + 1 :].replace("\n", "")
-    wide = f'style="max-width: {width * _REM:g}rem"'
+    least, most = widths
+    style = f"max-width: {most:g}rem" + (f"; min-width: {least:g}rem" if least else "")
+    wide = f'style="{style}"'
     head = (
         f'<svg {box} role="img" aria-label="{escape(description)}" {wide} class="plot">'
     )

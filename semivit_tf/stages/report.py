@@ -93,9 +93,10 @@ def content_of(run, stage):
     most = run.config.run.report_images
     about = {
         "sheet": shown.contact_sheet(run, most) if most else [],
+        "classes": run.num_classes,
         "unlike": foreign_images_of(run),
     }
-    if any(about.values()) or content["data"]:
+    if about["sheet"] or about["unlike"] or content["data"]:
         content["data"] = {"checked": None, **(content["data"] or {}), **about}
     if content["tested"]:
         content["calibration"] = said.calibration(evaluation)

@@ -8,6 +8,7 @@ import shlex
 
 import tensorflow as tf
 
+from semivit_tf.backbones import brings_weights
 from semivit_tf.config import Config
 from semivit_tf.data.check_report import PARTS
 from semivit_tf.data.check_report_text import describe
@@ -21,6 +22,7 @@ from semivit_tf.report.reliability import reliability
 from semivit_tf.stages.costs import costs
 from semivit_tf.stages.gains import comparisons, sentences
 from semivit_tf.stages.json_lines import json_lines
+from semivit_tf.stages.starting_weights import Source
 
 _MOODS = {HELPED: "good", HURT: "bad", UNCLEAR: "even"}
 _TOLD = ("workdir",)  # flags that the command and the page tell of anyway
@@ -194,7 +196,9 @@ def learned(run):
             found.append(
                 {
                     "name": stage.name,
-                    "summary": _summary(folder) if folder.done else "Not finished.",
+                    "summary": _summary(run, folder)
+                    if folder.done
+                    else "Not finished.",
                     "curves": curves_of(stage.name, epochs),
                     "pictures": pictures,
                 }
@@ -213,9 +217,12 @@ def lines_of(run, file):
     return json_lines(run, file, read)
 
 
-def _summary(folder):
-    done = folder.summary()
-    texts = [f"Started from {done['started_from']}"] if "started_from" in done else []
+def _summary(run, folder):
+    done, texts = folder.summary(), []
+    if "started_from" in done:
+        start, backbone = done["started_from"], run.config.backbone.backbone
+        own = start == Source().name and brings_weights(backbone)
+        texts.append(f"Started from {'the weights of --backbone' if own else start}")
     if "epochs" in done:
         texts.append(f"{done['epochs']} epochs")
     if "best" in done:

@@ -69,7 +69,7 @@ def contact_sheet(run, most):
     """
     train, labeled = run.data.parts.train, run.data.split.labeled
     names = run.data.class_names
-    classes = range(min(len(names), _CLASSES, most))
+    classes = spread(np.arange(len(names)), min(_CLASSES, most)).tolist()
     each = max(1, most // max(1, len(classes)))
     chosen = {
         number: spread(labeled[train.labels[labeled] == number], min(each, 8))

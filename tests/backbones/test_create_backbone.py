@@ -3,7 +3,7 @@
 import pytest
 
 import semivit_tf
-from semivit_tf.backbones import ViT, create_backbone, find_family
+from semivit_tf.backbones import ViT, brings_weights, create_backbone, find_family
 
 SIZES = {"depths": (1, 1), "widths": (4, 6), "stem_patch": 2}
 
@@ -15,6 +15,20 @@ def test_names_lead_to_families():
     assert find_family("wide_resnet28_2") == "wide_resnet"
     assert find_family("semiformer_small") == "semiformer"
     assert find_family("keras_applications:VGG16:a:b.h5") == "keras_applications"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("vit_base_patch16", False),
+        ("keras_applications:VGG16", False),
+        ("keras_applications:VGG16:imagenet", True),
+        ("keras_hub:resnet_18_imagenet", True),
+        ("keras:a:b.keras", True),
+    ],
+)
+def test_some_networks_come_with_weights(name, expected):
+    assert brings_weights(name) is expected
 
 
 def test_published_names_give_published_sizes():

@@ -61,6 +61,12 @@ def test_few_classes_are_a_table_and_many_a_picture():
     assert len(found["plot"]) < 100_000
     texts = [one["text"] for one in page.all("text")]
     assert all(texts.count(name) == 2 for name in names)  # of rows and of columns
+    # Letters of 7 pixels at least, on the narrowest screen.
+    (drawn,) = page.all("svg")
+    least = re.search(r"min-width: ([\d.]+)rem", drawn["attributes"]["style"])
+    height = re.search(r"([\d.]+)px", page.all("text")[0]["attributes"]["style"])
+    shown = 16 * float(least[1]) / float(drawn["attributes"]["viewbox"].split()[2])
+    assert shown * float(height[1]) > 7
 
 
 def test_curves_have_what_was_logged():

@@ -160,6 +160,13 @@ def test_names_are_text(finished_once):
         assert name in texts and name in alts
 
 
+def test_fewer_classes_are_shown_than_there_are(finished, again):
+    again(finished, "report", "--report_images=2")
+    page = page_of(finished)
+    assert [one["text"] for one in page.all("h4")] == [CLASSES[0], CLASSES[2]]
+    assert "Of 2 of 3 classes." in [one["text"] for one in page.all("p")]
+
+
 def test_the_page_stays_until_something_changes(finished, again):
     page = finished / "report.html"
     before = page.stat().st_mtime_ns
