@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from semivit_tf.config.settings import Settings, setting
+from semivit_tf.config.settings import InputError, Settings, setting
 from semivit_tf.config.training import TrainingSettings, batch_size, published
 
 SOLVERS = (
@@ -36,6 +36,20 @@ class GeneratorConfig(TrainingSettings):
     final_convolution: bool = setting(
         True, "Smooth over the borders of patches by a 3x3 convolution."
     )
+    encoder: str | None = setting(
+        None,
+        "File of a Keras model from images in [-1, 1] to latents or their moments, "
+        "which are learned in place of images; default: images are learned.",
+    )
+    decoder: str | None = setting(
+        None, "File of a Keras model from latents to images in [-1, 1]."
+    )
+    latent_scale: float | None = setting(
+        None,
+        "What latents are multiplied by before they are learned, so that their "
+        "deviation is about 1; default: 0.18215, as in latent diffusion.",
+        low=1e-9,
+    )
     prediction: str | None = published(
         "noise",
         "What the network predicts; v, the velocity, takes fewer updates.",
@@ -67,6 +81,21 @@ class GeneratorConfig(TrainingSettings):
     beta_2: float = setting(
         0.99, "AdamW's memory of squared gradients.", low=0.0, high=1.0
     )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if bool(self.encoder) != bool(self.decoder):
+            given = "encoder" if self.encoder else "decoder"
+            other = "decoder" if self.encoder else "encoder"
+            raise InputError(
+                f"--{self.flag(given)} should come with --{self.flag(other)}: one "
+                "makes latents of images, the other images of latents"
+            )
+        if self.latent_scale is not None and not self.encoder:
+            raise InputError(
+                f"--{self.flag('latent_scale')} is of latents: it needs "
+                f"--{self.flag('encoder')} and --{self.flag('decoder')}"
+            )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -73,7 +73,7 @@ class CachedMoments:
         ]
         return np.stack(rows).astype("float32")
 
-    def batches(self, batch_size, seed=0, start_step=0, shard=(0, 1)):
+    def batches(self, batch_size, seed=0, start_step=0, shard=(0, 1), *, mirrors=True):
         """Streams `(moments, labels)`; each image is mirrored every other time.
 
         Args:
@@ -81,13 +81,14 @@ class CachedMoments:
             seed: Integer.
             start_step: Integer. How many batches were taken before.
             shard: See `index_batches`.
+            mirrors: Bool. Whether any image is mirrored.
         """
-        indices = np.arange(len(self.labels))
+        indices, sides = np.arange(len(self.labels)), 1 + mirrors
         order = index_batches(indices, batch_size, (seed, _ORDER), start_step, shard)
 
         def shown(passes, index):
             draws = [
-                np.random.default_rng([seed, _MIRROR, *of]).integers(2)
+                np.random.default_rng([seed, _MIRROR, *of]).integers(sides)
                 for of in zip(passes.tolist(), index.tolist(), strict=True)
             ]
             return self.read(index, draws), self.labels[index]

@@ -45,8 +45,8 @@ class Latents:
     """
 
     def __init__(self, encoder, decoder, scale=PUBLISHED_SCALE):
-        shapes = [tuple(model.output.shape) for model in (encoder, decoder)]
-        wanted = tuple(decoder.input.shape)
+        shapes = [tuple(model.outputs[0].shape) for model in (encoder, decoder)]
+        wanted = tuple(decoder.inputs[0].shape)
         if len(shapes[0]) != 4 or len(wanted) != 4:
             raise ValueError(
                 "`encoder` and `decoder` should map images and latents of four axes. "
@@ -58,10 +58,11 @@ class Latents:
                 f"`encoder` should give {channels} channels, as `decoder` takes, or "
                 f"{2 * channels}, with their log variances. Received: {shapes[0][-1]}"
             )
-        if shapes[1][-1] != encoder.input.shape[-1]:
+        seen = encoder.inputs[0].shape[-1]
+        if shapes[1][-1] != seen:
             raise ValueError(
-                f"`decoder` should give images of {encoder.input.shape[-1]} channels, "
-                f"as `encoder` takes. Received: {shapes[1][-1]}"
+                f"`decoder` should give images of {seen} channels, as `encoder` takes. "
+                f"Received: {shapes[1][-1]}"
             )
         self.encoder = encoder
         self.decoder = decoder

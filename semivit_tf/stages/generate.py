@@ -10,6 +10,7 @@ from semivit_tf.data.class_folders import write_class_folders
 from semivit_tf.diffusion.sampling import sample
 from semivit_tf.stages.failures import input_errors
 from semivit_tf.stages.generator import Generator
+from semivit_tf.stages.generator_latents import latents_of
 from semivit_tf.stages.stage import Kind
 from semivit_tf.stages.starting_weights import handed_on
 from semivit_tf.training.pictures import in_rows, write_picture
@@ -97,6 +98,7 @@ def make_missing(run, stage, files, total):
         return
     settings, seed = run.settings(stage), run.config.run.seed
     denoiser = loaded_denoiser(run, stage)
+    latents = latents_of(run.settings(generator_of(run, stage)))
     began, made = time.monotonic(), 0
     for path, places in missing.items():
         # Of each class in turn.
@@ -110,6 +112,7 @@ def make_missing(run, stage, files, total):
             solver=settings.solver,
             batch_size=settings.batch_size,
             first=places.start,
+            decode=latents and latents.decode,
         )
         content = {"images": images, "labels": labels, "positions": np.array(places)}
         with whole_path(path) as aside, open(aside, "wb") as file:

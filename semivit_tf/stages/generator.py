@@ -1,5 +1,6 @@
 """The kind of stage in which a diffusion model learns images and pseudo labels."""
 
+import dataclasses
 import math
 
 import keras
@@ -7,10 +8,13 @@ import keras
 from semivit_tf.diffusion.u_vit import UViT
 from semivit_tf.methods.denoiser import Denoiser, GrowingMomentum
 from semivit_tf.methods.ema_teacher import EMATeacher
+from semivit_tf.stages import generator_latents as latent
 from semivit_tf.stages.batch_sizes import Batch
+from semivit_tf.stages.failures import input_errors
 from semivit_tf.stages.memory import denoiser_need
 from semivit_tf.stages.optimizers import learning_rates
 from semivit_tf.stages.training import TrainingKind, on_labeled_images
+from semivit_tf.training.distribution import meet
 from semivit_tf.training.weight_files import save_weights
 
 _FEWEST = 4, 7  # patches on a side of small images, and of others
@@ -27,12 +31,15 @@ class Generator(TrainingKind):
         return [Batch("training images", len(data.image_indices))]
 
     def network(self, run, stage):
-        settings = run.settings(stage)
+        settings, shape = run.settings(stage), run.data.image_shape
+        latents, scale = latent.latents_of(settings), None
+        if latents is not None:
+            shape, scale = latent.check_images(latents, shape), latents.scale
         classes = run.num_classes + (settings.label_dropout > 0)
         network = UViT(
-            run.data.image_size,
-            settings.patch_size or fitting_patch(run.data.image_size),
-            run.data.image_shape[-1],
+            shape[:2],
+            settings.patch_size or fitting_patch(shape[:2]),
+            shape[-1],
             settings.width,
             settings.depth,
             settings.heads,
@@ -40,8 +47,24 @@ class Generator(TrainingKind):
             final_convolution=settings.final_convolution,
         )
         return Denoiser(
-            network, run.num_classes, settings.prediction, settings.label_dropout
+            network,
+            run.num_classes,
+            settings.prediction,
+            settings.label_dropout,
+            latent_scale=scale,
         )
+
+    def carry_out(self, run, stage):
+        settings = run.settings(stage)
+        if not settings.encoder or run.stage_folder(stage).done:
+            return super().carry_out(run, stage)
+        if run.is_chief:
+            with input_errors():
+                latent.keep_moments(run, stage, latent.latents_of(settings))
+        meet(run.strategy)  # the moments are there for all
+        super().carry_out(run, stage)
+        if run.is_chief:
+            latent.forget_moments(run, stage)
 
     def prepare(self, run, stage):
         settings = run.settings(stage)
@@ -60,7 +83,18 @@ class Generator(TrainingKind):
             )
             run.compile(model, optimizer, settings)
         callbacks = [EMATeacher(GrowingMomentum(settings.ema_momentum))]
-        return on_labeled_images(run, settings, model, steps, callbacks)
+        training = on_labeled_images(run, settings, model, steps, callbacks)
+        if not settings.encoder:
+            return training
+        size = settings.batch_size
+        return dataclasses.replace(
+            training,
+            stream=latent.stream_of_moments(run, stage, size),
+            specs=latent.specs_of_moments(model.image_shape, size),
+            validated=lambda images: latent.encoded(
+                latent.latents_of(settings), images
+            ),
+        )
 
     def need(self, run, stage, denoiser):
         return denoiser_need(run, denoiser, run.settings(stage).batch_size)

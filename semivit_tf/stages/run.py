@@ -178,7 +178,7 @@ class Run:
             epochs=training.epochs,
             steps_per_epoch=training.steps_per_epoch,
             steps_per_execution=settings.steps_per_execution,
-            validation_data=self.data.validation(),
+            validation_data=training.validated(self.data.validation()),
             validations=settings.validations,
             checkpoint_seconds=settings.checkpoint_seconds,
             checkpoint_steps=settings.checkpoint_steps,

@@ -67,7 +67,7 @@ def estimated_speed(run, training, reading):
 
 def _seconds_of_gradient(training, images):
     """Returns how long the gradient of so many images takes."""
-    specs = training.stream(0).element_spec
+    specs = training.specs or training.stream(0).element_spec
     learn = gradient_of(training.model, specs)
     learn(_noise_of(training, specs, 1))  # the first time takes longer
     many, seconds = 1, 0.0

@@ -21,7 +21,9 @@ class Training:
 
     `images_per_step` counts all images of a step, with and without labels. `best` is
     the name of the network that answers, and its metric on validation images, by which
-    epochs are compared.
+    epochs are compared. `specs` says what a batch is like where `stream` can only be
+    asked once the stage has begun; `validated` makes of batches of validation images
+    what the method is validated on.
     """
 
     model: keras.Model
@@ -31,6 +33,8 @@ class Training:
     images_per_step: int
     callbacks: Sequence = ()
     best: tuple[str, str] | None = None
+    specs: object = None
+    validated: Callable = lambda batches: batches
 
 
 def on_labeled_images(run, settings, model, steps_per_epoch, callbacks):
