@@ -30,10 +30,11 @@ def check_images(latents, image_shape):
     Returns:
         The shape of their latents `(h, w, c)`.
     """
-    if latents.encoder.inputs[0].shape[-1] != image_shape[-1]:
+    wanted = latents.encoder.inputs[0].shape[1:]
+    if any(w not in (None, own) for w, own in zip(wanted, image_shape, strict=True)):
         raise ValueError(
-            f"--generator_encoder should take images of {image_shape[-1]} channels. "
-            f"Received: {latents.encoder.inputs[0].shape[-1]}"
+            f"--generator_encoder should take images of shape {tuple(image_shape)}. "
+            f"Received: one for {tuple(wanted)}"
         )
     shape = latents.shape_of(image_shape)
     made = tuple(latents.decoder.compute_output_shape((1, *shape))[1:])

@@ -158,6 +158,7 @@ def test_a_plan_encodes_nothing(flags, tmp_path, capsys):
         (["--generator_encoder="], "--generator_decoder should come with --gener"),
         (["--generator_encoder=none.keras"], "none.keras does not exist"),
         (["--generator_decoder=LARGER"], "should give images of shape (8, 8, 1)"),
+        (["--image_size=16"], "should take images of shape (16, 16, 1). Received: one"),
         (
             [
                 "--generator_encoder=",
