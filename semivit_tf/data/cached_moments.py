@@ -5,6 +5,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
+from semivit_tf.augment.policies import family_for
 from semivit_tf.data.order import index_batches
 from semivit_tf.whole_file import whole_path
 
@@ -39,6 +40,12 @@ def cache_moments(folder, batches_from, labels, moments, progress=None):
         if progress is not None:
             progress(min(start + _SHARD, count), count)
     return CachedMoments(folder, labels)
+
+
+def shows_mirrors(augmentation, image_size):
+    """Returns whether a family of views, or the one for such images, mirrors them."""
+    family = family_for(image_size) if augmentation == "auto" else augmentation
+    return family == "photo"
 
 
 class CachedMoments:

@@ -5,9 +5,8 @@ import shutil
 import numpy as np
 import tensorflow as tf
 
-from semivit_tf.augment.policies import family_for
 from semivit_tf.checksum import digest_of
-from semivit_tf.data.cached_moments import CachedMoments, cache_moments
+from semivit_tf.data.cached_moments import CachedMoments, cache_moments, shows_mirrors
 from semivit_tf.diffusion.latents import PUBLISHED_SCALE, draw_latents
 from semivit_tf.methods.load_latents import load_latents
 
@@ -91,15 +90,12 @@ def stream_of_moments(run, stage, batch_size):
 
     Images are mirrored where the run's augmentation does it.
     """
-    settings = run.config.data
-    family = settings.augmentation
-    if family == "auto":
-        family = family_for(run.data.image_size)
+    mirrors = shows_mirrors(run.config.data.augmentation, run.data.image_size)
 
     def stream(step, shard=(0, 1)):
         labels = run.data.parts.train.labels[run.data.image_indices]
         kept = CachedMoments(moments_folder(run, stage), labels)
-        seed, mirrors = run.config.run.seed, family == "photo"
+        seed = run.config.run.seed
         return kept.batches(batch_size, seed, step, shard, mirrors=mirrors)
 
     return stream

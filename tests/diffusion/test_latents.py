@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from semivit_tf import Denoiser
-from semivit_tf.data.cached_moments import CachedMoments, cache_moments
+from semivit_tf.data.cached_moments import CachedMoments, cache_moments, shows_mirrors
 from semivit_tf.diffusion import Latents, sample
 from semivit_tf.diffusion.latents import draw_latents
 from semivit_tf.methods.load_latents import load_latents
@@ -161,3 +161,24 @@ def test_a_stream_shows_each_image_once_a_pass_and_both_sides_in_time(cache):
     assert (sides.sum(axis=1) == 30).all()
     # Four deviations of 30 throws of a coin.
     assert np.abs(sides[:, 0] - 15).max() < 4 * 30**0.5 / 2
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "size", "expected"),
+    [
+        ("auto", (28, 28), False),
+        ("auto", (224, 224), True),
+        ("photo", (28, 28), True),
+        ("small", (224, 224), False),
+        ("none", (224, 224), False),
+    ],
+)
+def test_photographs_are_mirrored(augmentation, size, expected):
+    assert shows_mirrors(augmentation, size) is expected
+
+
+def test_images_that_are_not_mirrored_stay_as_they_are(cache):
+    moments, _ = cache()
+    seen, _ = next(iter(moments.batches(5, mirrors=False)))
+    found = sorted(map(bytes, seen.numpy()))
+    assert found == sorted(map(bytes, IMAGES.astype("float32")))

@@ -40,6 +40,25 @@ DINO = [
     "--pretrain_dino_local_crops=2",
 ]
 
+DPT = [
+    "--pipeline=dpt",
+    "--finetune_base_learning_rate=0.05",
+    "--finetune_mixup_alpha=0",
+    "--finetune_cutmix_alpha=0",
+    "--generator_epochs=1",
+    "--generator_batch_size=128",
+    "--generator_warmup_epochs=0",
+    "--generator_width=8",
+    "--generator_depth=2",
+    "--generator_heads=2",
+    "--generate_images_per_class=3",
+    "--generate_steps=2",
+    "--generate_batch_size=8",
+    "--judge_epochs=4",
+    "--judge_images_per_class=2",
+    "--deterministic",
+]
+
 
 def run(*flags):
     return main(["main.py", *TINY, *(str(flag) for flag in flags)])

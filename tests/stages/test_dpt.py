@@ -22,28 +22,10 @@ from semivit_tf.stages import generate
 from semivit_tf.stages.generator import fitting_patch
 from semivit_tf.training.checkpoints import Checkpoints
 from semivit_tf.training.weight_files import load_weights, read_arrays
-from tests.stages.runs import error, run
+from tests.stages.runs import DPT, error, run
 
 STAGES = "--stages=finetune,pseudo_label,generator,generate,retrain,evaluate"
-FLAGS = [
-    "--pipeline=dpt",
-    STAGES,
-    "--finetune_base_learning_rate=0.05",
-    "--finetune_mixup_alpha=0",
-    "--finetune_cutmix_alpha=0",
-    "--generator_epochs=1",
-    "--generator_batch_size=128",
-    "--generator_warmup_epochs=0",
-    "--generator_width=8",
-    "--generator_depth=2",
-    "--generator_heads=2",
-    "--generate_images_per_class=3",
-    "--generate_steps=2",
-    "--generate_batch_size=8",
-    "--judge_epochs=4",
-    "--judge_images_per_class=2",
-    "--deterministic",
-]
+FLAGS = [*DPT, STAGES]
 LABELED = np.arange(40)  # of the digits, those that the runs may see the labels of
 
 

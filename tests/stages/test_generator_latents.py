@@ -17,8 +17,7 @@ from semivit_tf.diffusion import sample
 from semivit_tf.stages import generator_latents
 from semivit_tf.stages.generate import loaded_denoiser, read_images
 from semivit_tf.stages.pipeline import prepare
-from tests.stages.runs import TINY, error, run
-from tests.stages.test_dpt import FLAGS
+from tests.stages.runs import DPT, TINY, error, run
 
 STAGES = "--stages=finetune,pseudo_label,generator,generate"
 
@@ -62,7 +61,7 @@ def flags(coders):
     files = (
         f"--generator_{kind}={coders / kind}.keras" for kind in ("encoder", "decoder")
     )
-    return [*FLAGS, *files, "--validation_per_class=1", STAGES]
+    return [*DPT, *files, "--validation_per_class=1", STAGES]
 
 
 @pytest.fixture(scope="module")
