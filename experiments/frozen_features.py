@@ -106,6 +106,8 @@ def load_fashion(arguments):
     import tensorflow as tf
     from efficientnet_lite0 import build, load
 
+    from semivit_tf.whole_file import whole_path
+
     file = arguments.workdir / "fashion.npz"
     if not file.exists():
         network = build()
@@ -128,7 +130,8 @@ def load_fashion(arguments):
         }
         found |= {"train_labels": train_labels, "test_labels": test_labels}
         file.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(file, **found)
+        with whole_path(file) as aside, open(aside, "wb") as written:
+            np.savez(written, **found)
     with np.load(file, allow_pickle=False) as kept:
         return {name: kept[name] for name in kept}
 

@@ -56,9 +56,9 @@ class Generator(TrainingKind):
 
     def carry_out(self, run, stage):
         settings = run.settings(stage)
-        if not settings.encoder or run.stage_folder(stage).done:
+        if not settings.encoder:
             return super().carry_out(run, stage)
-        if run.is_chief:
+        if run.is_chief and not run.stage_folder(stage).done:
             with input_errors():
                 latent.keep_moments(run, stage, latent.latents_of(settings))
         meet(run.strategy)  # the moments are there for all

@@ -82,7 +82,9 @@ def keep_moments(run, stage, latents):
 
 def forget_moments(run, stage):
     """Removes what only the training needed."""
-    shutil.rmtree(run.stage_folder(stage).path / "moments", ignore_errors=True)
+    folder = run.stage_folder(stage).path / "moments"
+    if folder.exists():
+        shutil.rmtree(folder)
 
 
 def stream_of_moments(run, stage, batch_size):
